@@ -1,6 +1,7 @@
 """The root of every exception this product raises on purpose.
 
-A packet from the wire never raises: it is a counted reason. An exception here is our own failure or the operator's input.
+A packet from the wire never raises: it is a counted reason. An exception here is our own failure or the operator's
+input.
 """
 
 

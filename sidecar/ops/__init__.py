@@ -1,0 +1,1 @@
+"""Floor 1, the operator's surface: HTTP, metrics, control socket, logs."""
