@@ -1,0 +1,1 @@
+"""The CARP protocol, pure: no clock, no randomness, no log, no input or output, nothing but the standard library."""

@@ -1,0 +1,78 @@
+"""An advertisement and its 36 bytes, both ways. Nothing here decides whether one is believed.
+
+::
+
+     0                   1                   2                   3
+     0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
+    +-------+-------+---------------+---------------+---------------+
+    |ver = 2|type= 1|     vhid      |    advskew    |  authlen = 7  |
+    +-------+-------+---------------+---------------+---------------+
+    |    demote     |    advbase    |           checksum            |
+    +---------------+---------------+-------------------------------+
+    |                      counter (64 bits)                        |
+    +---------------------------------------------------------------+
+    |                 HMAC-SHA1 (160 bits, see auth)                |
+    +---------------------------------------------------------------+
+"""
+
+from struct import Struct
+from typing import Final, NamedTuple
+
+from sidecar.carp.constants import AUTHLEN, BOW_OUT, HEADER_LENGTH, PROTOCOL, VERSION_AND_TYPE
+
+_HEADER: Final = Struct("!BBBBBBHQ20s")
+_WORDS: Final = Struct("!18H")
+_WORD: Final = Struct("!H")
+
+
+class Advertisement(NamedTuple):
+    """What a master says of itself. ``demote`` is OpenBSD's byte, 0 elsewhere."""
+
+    vhid: int
+    advbase: int
+    advskew: int
+    demote: int
+    counter: int
+    digest: bytes
+    checksum: int = 0
+
+    @property
+    def is_bow_out(self) -> bool:
+        """Whether this one says goodbye (advbase and advskew 255)."""
+        return self.advskew == BOW_OUT and self.advbase == BOW_OUT
+
+
+def decode(payload: bytes) -> Advertisement:
+    """Read the first 36 bytes; what follows is ignored, as every implementation does. ``struct.error`` when shorter."""
+    _, vhid, advskew, _, demote, advbase, checksum, counter, digest = _HEADER.unpack_from(payload)
+    return Advertisement(vhid, advbase, advskew, demote, counter, digest, checksum)
+
+
+def encode(advertisement: Advertisement) -> bytes:
+    """The 36 bytes, with the checksum computed anew."""
+    ad = advertisement
+    fields = (VERSION_AND_TYPE, ad.vhid, ad.advskew, AUTHLEN, ad.demote, ad.advbase)
+    checksum = internet_checksum(_HEADER.pack(*fields, 0, ad.counter, ad.digest))
+    return _HEADER.pack(*fields, checksum, ad.counter, ad.digest)
+
+
+def internet_checksum(data: bytes) -> int:
+    """RFC 1071 over an even number of bytes; 0 over data that already holds a right checksum."""
+    if len(data) == HEADER_LENGTH:
+        words: tuple[int, ...] = _WORDS.unpack(data)
+        total = sum(words)
+    else:
+        total = sum(int(word) for (word,) in _WORD.iter_unpack(data))
+    total = (total >> 16) + (total & 0xFFFF)
+    return 0xFFFF & ~(total + (total >> 16))
+
+
+def checksum_is_good(payload: bytes) -> bool:
+    """Whether the sum over the 36 bytes alone is right (every implementation on IPv4; OpenBSD, FreeBSD on IPv6)."""
+    return internet_checksum(payload[:HEADER_LENGTH]) == 0
+
+
+def pseudo_checksum_is_good(payload: bytes, source: bytes, destination: bytes) -> bool:
+    """Whether the sum with IPv6's pseudo header is right, which is NetBSD's reading (``carp6_cksum``; RFC 8200 8.1)."""
+    pseudo = source + destination + HEADER_LENGTH.to_bytes(4, "big") + PROTOCOL.to_bytes(4, "big")
+    return internet_checksum(pseudo + payload[:HEADER_LENGTH]) == 0
