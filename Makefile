@@ -1,0 +1,41 @@
+# On a fresh Debian or Ubuntu with python3, make and apt: `make lab` runs the main job, `make test` passes the tests.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help setup lab test check coverage lock clean
+
+# An ordinary user's PATH lacks the sbin folders where ip and chronyd live; the cache holds what setup unpacked.
+CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/carp-sidecar
+export PATH := $(CURDIR)/.venv/bin:$(CACHE)/bin:$(PATH):/usr/sbin:/sbin
+export PYTHON
+
+BIN := .venv/bin
+SANDBOX := $(BIN)/python -m sidecar.lab.sandbox --
+PURE := tests/unit tests/golden tests/property tests/sim
+
+help: ## what can be made
+	@sed -n 's/^\([a-z]*\):[^#]*## /  make \1\t/p' Makefile | expand -t 20
+
+setup: ## .venv with carp-sidecar in it, and what it needs from this machine (PYTHON=... to choose)
+	@tools/setup
+
+lab: setup ## three nodes, one address, the master loses its power: what a client saw
+	@$(BIN)/carp-sidecar lab demo
+
+test: setup ## every test, in private namespaces (ARGS=... for pytest)
+	@$(SANDBOX) $(BIN)/python -m pytest $(ARGS)
+
+check: setup ## format, lint, types, import floors, sizes, and what must not stand in a file
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/python -m pytest -q tests/codecheck
+
+coverage: setup ## the core must be covered to its last branch
+	@$(BIN)/python -m pytest -q --cov=sidecar.carp --cov-branch --cov-report=term --cov-fail-under=100 $(wildcard $(PURE))
+
+lock: setup ## renew requirements*.txt from pyproject.toml (ARGS=--upgrade)
+	@tools/lock $(ARGS)
+
+clean: ## forget .venv and what tools left behind
+	rm -rf .venv .coverage* .hypothesis .pytest_cache .mypy_cache .ruff_cache .import_linter_cache build dist
+	find sidecar tests -name __pycache__ -type d -prune -exec rm -rf {} +
