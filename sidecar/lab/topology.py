@@ -9,8 +9,8 @@ as its process 1, and that only as long as the process that made it, so nothing 
         one.run(["ip", "addr"]).stdout                           # in its namespaces, to the end
         one.link(up=False)                                       # the switch port: carrier loss at the node
         one.power_off(); one.boot()                              # no frame more; a fresh kernel state
-        with network.capture(Path("all.pcap"), "proto 112"):     # on the switch; or node=one: what one itself emits
-            ...
+        with network.capture(expression="ip proto 112") as seen:  # on the switch; node=one: what one itself emits
+            ...                                                  # seen.frames; a file name makes it a pcap too
 
 Must run with CAP_SYS_ADMIN: as root, or inside `python -m sidecar.lab.sandbox`.
 """
@@ -20,14 +20,16 @@ import ipaddress
 import json
 import signal
 import socket
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from subprocess import CompletedProcess
 from types import TracebackType
 from typing import IO, Self
 
+from sidecar.lab.capture import Capture, capturing
 from sidecar.lab.netns import ip_batch, run_in, socket_in
-from sidecar.lab.space import Process, Space, SpaceError, may_unshare, readable
+from sidecar.lab.space import Process, Space, SpaceError, may_unshare
 
 BRIDGE = "br0"
 IPV6_HERE = Path("/proc/sys/net/ipv6").exists()
@@ -70,22 +72,16 @@ class Network:
             if entry.get("state") != "permanent" and "master" in entry and entry["ifname"] in ports
         }
 
-    @contextlib.contextmanager
-    def capture(self, file: Path, expression: str = "", node: "Node | None" = None) -> Iterator[Process]:
-        """Write every frame on the segment, or only those that `node` itself emits, to a pcap file."""
-        where = ["-i", BRIDGE] if node is None else ["-i", node.port, "-Q", "in"]
-        argv = ["tcpdump", *where, "-Z", "root", "-n", "-U", "--immediate-mode", "-w", str(file), *expression.split()]
-        log = file.with_suffix(".tcpdump.log")
-        log.unlink(missing_ok=True)
-        tcpdump = self.switch.spawn(argv, log=log)
-        try:
-            while "listening on" not in log.read_text():
-                if readable(tcpdump.fileno(), 0.01):
-                    raise SpaceError(f"tcpdump: {log.read_text().strip()}")
-            yield tcpdump
-        finally:
-            tcpdump.send_signal(signal.SIGINT)
-            tcpdump.wait(10)
+    def capture(
+        self, file: Path | None = None, expression: str = "", node: "Node | None" = None
+    ) -> AbstractContextManager[Capture]:
+        """Record every frame on the segment or, with `node`, only those that this node itself emits.
+
+        `.frames` of the result grows live; `file` gets them as pcap at the end. `expression` is tcpdump's language.
+        """
+        if node is None:
+            return capturing(self.switch.pid, BRIDGE, expression, file=file)
+        return capturing(self.switch.pid, node.port, expression, incoming=True, file=file)
 
     def close(self) -> None:
         """Switch every node off and remove everything. May be repeated."""
