@@ -183,10 +183,14 @@ class Node:
         argv: Sequence[str],
         log: Path | IO[bytes] | int | None = None,
         env: Mapping[str, str] | None = None,
+        stderr: int | None = None,
         cwd: str = "/",
     ) -> Process:
-        """Start a process; output is appended to `log`. It ends with the node's power at the latest."""
-        return self._space().spawn(argv, log=log, env=env, cwd=cwd)
+        """Start a process; output is appended to `log` (`stderr`: a descriptor for errors, default the same).
+
+        `env` replaces the whole environment. The process ends with the node's power at the latest.
+        """
+        return self._space().spawn(argv, log=log, stderr=stderr, env=env, cwd=cwd)
 
     def run(
         self,

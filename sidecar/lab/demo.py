@@ -1,0 +1,101 @@
+"""`lab demo`: build, serve real NTP, pull the plug on the master, plug it in again, report, tear down.
+
+Every stage has a deadline, all of them together `seconds`; the verdict is the exit code.
+"""
+
+import tempfile
+import time
+from pathlib import Path
+
+from sidecar.lab.adverts import EXPRESSION, adverts
+from sidecar.lab.lab import Lab, LabError
+from sidecar.lab.plan import ADVBASE, Plan
+from sidecar.lab.report import UCARP_SLACK, Facts, Finding, judge, render
+from sidecar.lab.topology import IPV6_HERE
+
+READY_SECONDS = 20.0
+STEADY_SECONDS = 3.0
+RETURN_SECONDS = 20.0
+AFTER_SECONDS = 1.5
+
+
+class Clock:
+    """Progress lines with the seconds since the start."""
+
+    def __init__(self) -> None:
+        self.start = time.monotonic()
+
+    def say(self, text: str, at: float | None = None) -> None:
+        print(f"{(time.monotonic() if at is None else at) - self.start:6.2f} s  {text}", flush=True)
+
+
+def demo(plan: Plan, rate: float, seconds: float) -> int:
+    """Run the demonstration inside a sandbox. Returns 0 if every promise was kept, else 1."""
+    if plan.dual and not IPV6_HERE:
+        raise LabError("--dual needs IPv6, which this kernel has switched off")
+    clock = Clock()
+    with tempfile.TemporaryDirectory(prefix="carp-sidecar-lab-") as folder:
+        lab = Lab(plan, Path(folder))
+        try:
+            findings = perform(lab, clock, rate, seconds)
+        finally:
+            lab.close()
+    clock.say("everything is removed again")
+    print("\nWhat was seen, against what is promised:\n")
+    print("\n".join(render(findings)), flush=True)
+    kept = all(finding.ok is not False for finding in findings)
+    print("\nThe address answered as promised." if kept else "\nThe address did NOT answer as promised.", flush=True)
+    return 0 if kept else 1
+
+
+def perform(lab: Lab, clock: Clock, rate: float, seconds: float) -> list[Finding]:
+    plan = lab.plan
+    victim = plan.best(plan.vhosts[0].vhid).name
+    lab.build()
+    clock.say(describe(plan))
+    with lab.network.capture(expression=EXPRESSION) as seen:
+        lab.start_client(rate, seconds)
+        clock.say(f"a client asks {' and '.join(plan.addresses)} {rate:.0f} times a second; waiting for a master")
+        wait_all(lab, "", READY_SECONDS, clock)
+        begin_counting(lab)
+        time.sleep(STEADY_SECONDS)
+        cut = lab.cut_power(victim)
+        clock.say(f"the power of {victim} is cut", cut)
+        wait_all(lab, victim, plan.dead_time(255) + ADVBASE + UCARP_SLACK, clock)
+        time.sleep(AFTER_SECONDS)
+        healed = time.monotonic()
+        lab.switch_on(victim)
+        clock.say(f"{victim} has power again and boots", healed)
+        wait_all(lab, "", RETURN_SECONDS, clock)
+        time.sleep(AFTER_SECONDS)
+        end = time.monotonic()
+        frames = list(seen.frames)
+    with lab.outcomes_lock:
+        lab.outcomes.finish()
+    sources = {node.ipv4: name for name, node in lab.network.nodes.items()}
+    changes = list(lab.owners.changes)
+    facts = Facts(plan, victim, clock.start, cut, healed, end, lab.outcomes, changes, adverts(frames), sources)
+    return judge(facts)
+
+
+def describe(plan: Plan) -> str:
+    vhids = " and ".join(f"{', '.join(vhost.addresses)} (vhid {vhost.vhid})" for vhost in plan.vhosts)
+    members = ", ".join(
+        f"{member.name} (advskew {'/'.join(map(str, member.advskews))}{', ucarp' if member.ucarp else ''})"
+        for member in plan.members
+    )
+    return f"built: {members}; each with its own chronyd, sharing {vhids}"
+
+
+def wait_all(lab: Lab, without: str, timeout: float, clock: Clock) -> None:
+    """Wait until every virtual host is served by the one who should, as the kernels and the client see it."""
+    for vhost in lab.plan.vhosts:
+        name = lab.plan.best(vhost.vhid, without=without).name
+        lab.wait_for_master(vhost.vhid, name, timeout)
+        clock.say(f"{name} is the one master of vhid {vhost.vhid} and the client hears good time from it")
+
+
+def begin_counting(lab: Lab) -> None:
+    """Forget what the client saw while there was no master yet."""
+    with lab.outcomes_lock:
+        lab.outcomes.reset()
