@@ -1,0 +1,1 @@
+"""The composition root of ``carp-sidecar run``: the only place that knows every floor."""

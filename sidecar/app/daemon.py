@@ -1,0 +1,195 @@
+"""``carp-sidecar run``: validated settings in, an exit code out. The order is the promise.
+
+Keys, then the kernel, then the election; only when it runs is anything else imported or started. Whatever step fails,
+what was made before is unmade, and no address was owned.
+"""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import uvloop
+from pyroute2 import IPRoute
+
+from sidecar.app.carpdevs import Carpdev, Carpdevs
+from sidecar.app.observer import ElectionObserver
+from sidecar.app.realtime import ask_for_realtime, freeze_heap
+from sidecar.app.vhost import Identity, VirtualHost
+from sidecar.carp.auth import Key
+from sidecar.carp.events import DemotionSet, ShutdownRequested, Started
+from sidecar.errors import SidecarError
+from sidecar.net.host import Host, Placement
+from sidecar.net.interface import holding_subnet_of
+from sidecar.net.keepsake import Keepsake
+from sidecar.net.rtnl import Rtnl
+from sidecar.settings.passphrases import read_passphrases
+from sidecar.settings.values import MacMode, RunSettings, VhostSettings
+
+if TYPE_CHECKING:
+    from sidecar.app.surface import Surface
+
+_log: Final = logging.getLogger("sidecar")
+NTP_CAUSE: Final = "ntp"
+_UNKNOWN_TIME: Final = 240
+_STOP_LIMIT: Final = 3.0
+"""Seconds for all hand-overs of a shutdown together; each takes at most one."""
+
+
+def keys_of(settings: VhostSettings) -> tuple[Key, ...]:
+    """The keys of a virtual host, numbered from 1 in the order of its file."""
+    secrets = read_passphrases(settings.passphrase_file)
+    return tuple(Key(secret, number) for number, secret in enumerate(secrets, 1))
+
+
+class Daemon:
+    """Everything that runs, and nothing that decides. Made before the loop, run by ``run``."""
+
+    def __init__(self, settings: RunSettings) -> None:
+        self.settings = settings
+        self.vhosts: list[VirtualHost] = []
+        self.stopping = asyncio.Event()
+        self.on_role: Callable[[], None] = lambda: None
+        self.on_drop: Callable[[int, str, str], None] = lambda _vhid, _reason, _source: None
+        self._carpdevs: dict[str, Carpdev] = {}
+        self._rtnl = Rtnl()
+        self._keepsake = Keepsake(settings.control.with_name(settings.control.name + ".state"))
+        self._placements: dict[int, Placement | None] = {}
+        self._watch: Carpdevs | None = None
+        self._present = 0
+        self._all_left = asyncio.Event()
+
+    def build(self) -> None:
+        """Read keys, find interfaces and make the virtual hosts. Changes nothing on the host."""
+        for settings in self.settings.vhosts:
+            keys = keys_of(settings)
+            name = settings.interface or self._find_carpdev(settings)
+            carpdev = self._carpdevs.setdefault(name, Carpdev(name))
+            self._add(settings, keys, carpdev)
+
+    def _find_carpdev(self, settings: VhostSettings) -> str:
+        with IPRoute() as ipr:
+            return holding_subnet_of(ipr, settings.config.addresses[0])
+
+    def _add(self, settings: VhostSettings, keys: tuple[Key, ...], carpdev: Carpdev) -> None:
+        config = settings.config
+        virtual = settings.mac is MacMode.VIRTUAL
+        host = Host(carpdev.name, config.vhid, config.addresses, self._keepsake, virtual=virtual)
+        observer = ElectionObserver(config.vhid, self._dropped)
+        vhost = VirtualHost(Identity(config, keys, settings.lease_s), host, carpdev.wire, self._rtnl, observer)
+        observer.on_state = lambda _state: self._role_changed()
+        observer.on_stopped = self._one_left
+        carpdev.vhosts.append(vhost)
+        self.vhosts.append(vhost)
+        self._present += 1
+
+    def _dropped(self, vhid: int, reason: str, source: str) -> None:
+        self.on_drop(vhid, reason, source)
+
+    def prepare(self) -> None:
+        """Make the kernel ready for every virtual host; all or nothing."""
+        try:
+            for vhost in self.vhosts:
+                self._placements[id(vhost)] = vhost.host.prepare()
+        except SidecarError:
+            self.withdraw()
+            raise
+
+    def withdraw(self) -> None:
+        """Leave the host as it was before."""
+        for vhost in self.vhosts:
+            vhost.keeper.release()
+        for vhost in self.vhosts:
+            try:
+                vhost.host.withdraw()
+            except SidecarError as error:
+                _log.error("vhid=%d: %s", vhost.config.vhid, error)
+
+    async def run(self) -> None:
+        """From the first advertisement to the last."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stopping.set)
+        self._start_elections()
+        surface = self._start_surface()
+        freeze_heap()
+        await self.stopping.wait()
+        await self._stop(surface)
+
+    def _start_elections(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._watch = Carpdevs(self._carpdevs.values())
+        self._watch.start(self._placements)
+        for vhost in self.vhosts:
+            loop.add_reader(vhost.timer.fileno(), vhost.driver.on_timer)
+            if self.settings.ntp_server is not None:
+                vhost.driver.post(DemotionSet(NTP_CAUSE, _UNKNOWN_TIME))
+            vhost.driver.post(Started())
+
+    def _start_surface(self) -> "Surface":
+        """Everything slow or optional; imported now that the election runs."""
+        from sidecar.app.surface import Surface
+
+        surface = Surface(self)
+        surface.start()
+        return surface
+
+    def _role_changed(self) -> None:
+        """A new master sees to it that its interface still is as it should be; others hear of the role."""
+        if self._watch is not None:
+            self._watch.look_again()
+        self.on_role()
+
+    def look_again(self) -> None:
+        """Put the kernel's state as the settings now want it."""
+        if self._watch is not None:
+            self._watch.look_again(0.0)
+
+    def _one_left(self) -> None:
+        self._present -= 1
+        if self._present == 0:
+            self._all_left.set()
+
+    async def _stop(self, surface: "Surface") -> None:
+        """Hand over, let go, put everything back."""
+        for vhost in self.vhosts:
+            vhost.driver.post(ShutdownRequested())
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_STOP_LIMIT):
+                await self._all_left.wait()
+        await surface.stop()
+        for vhost in self.vhosts:
+            asyncio.get_running_loop().remove_reader(vhost.timer.fileno())
+            vhost.close()
+        if self._watch is not None:
+            await self._watch.close(self.withdraw)
+        self._rtnl.close()
+
+    def dump(self) -> list[Path]:
+        """Write every election's flight record beside the control socket; the files written."""
+        stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+        written = []
+        for vhost in self.vhosts:
+            path = self.settings.control.with_name(f"flight-{vhost.config.vhid}-{stamp}.jsonl")
+            path.write_text("".join(f"{line}\n" for line in vhost.driver.recorder.dump(vhost.config)))
+            written.append(path)
+        return written
+
+
+def run(settings: RunSettings) -> int:
+    """Run until told to stop; 0 after an orderly end. ``SidecarError`` when it cannot start."""
+    ask_for_realtime()
+    daemon = Daemon(settings)
+    daemon.build()
+    daemon.prepare()
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        try:
+            runner.run(daemon.run())
+        except BaseException:
+            daemon.withdraw()
+            raise
+    return 0

@@ -1,0 +1,118 @@
+"""One virtual host, wired: its election, its driver and its share of the network.
+
+Everything is made once; a placement (where the carpdev is now) and keys may change while it runs.
+"""
+
+import random
+import secrets
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sidecar.carp import events as on
+from sidecar.carp.auth import Authenticator, Key
+from sidecar.carp.config import Config
+from sidecar.carp.election import Election
+from sidecar.carp.receive import Receiver
+from sidecar.carp.transmit import Transmitter
+from sidecar.net.addresses import AddressKeeper
+from sidecar.net.announcer import Announcer
+from sidecar.net.frames import announcement
+from sidecar.net.groups import Groups
+from sidecar.net.host import Host, Placement
+from sidecar.net.rtnl import Rtnl
+from sidecar.net.sender import AdvertisementSender
+from sidecar.net.wire import Wire
+from sidecar.report import VhostReport
+from sidecar.runtime.driver import Driver
+from sidecar.runtime.ports import Observer, Ports
+from sidecar.runtime.timer import DeadlineTimer
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What makes a virtual host: configuration, keys in their order, lease of its addresses in whole seconds."""
+
+    config: Config
+    keys: tuple[Key, ...]
+    lease: int
+
+
+class VirtualHost:
+    """``driver`` runs the election; ``place`` follows the carpdev; ``believe`` follows the keys."""
+
+    def __init__(self, identity: Identity, host: Host, wire: Wire, rtnl: Rtnl, observer: Observer) -> None:
+        self.config = config = identity.config
+        self.host = host
+        self._wire = wire
+        self._keys = tuple(identity.keys)
+        self._groups = Groups()
+        self._placement: Placement | None = None
+        authenticator = self._authenticator(config)
+        self._transmitter = Transmitter(config.vhid, authenticator, secrets.randbits(64))
+        self._sender = AdvertisementSender(self._transmitter, wire, self._groups)
+        self.keeper = AddressKeeper(rtnl, time.monotonic, identity.lease)
+        self._announcer = Announcer(wire.send, lambda: bool(self.keeper.held))
+        self.timer = DeadlineTimer()
+        ports = Ports(self._sender, self.keeper, self._announcer, self.timer, observer)
+        election = Election(config, random.random)
+        self.driver = Driver(election, self._receiver(config, authenticator), ports)
+        self.driver.drain = wire.drain_all
+        self.keeper.on_repair = self._announcer.announce
+        self.keeper.on_loss = lambda detail: self.driver.post(on.AddressesFailed(detail))
+        wire.attach(config.vhid, self.driver.receive)
+
+    def _authenticator(self, config: Config) -> Authenticator:
+        return Authenticator(config.vhid, config.addresses, self._keys, sign_link_local=config.sign_link_local)
+
+    def _receiver(self, config: Config, authenticator: Authenticator) -> Receiver:
+        return Receiver(config, authenticator, self._transmitter.is_own)
+
+    @property
+    def placement(self) -> Placement | None:
+        """Where it lives, or None while the carpdev is missing."""
+        return self._placement
+
+    def place(self, placement: Placement | None) -> None:
+        """The carpdev is there, as said, or is gone. Does not tell the election: carrier is told apart from place."""
+        before, self._placement = self._placement, placement
+        if placement is None:
+            self._groups.close()
+            return
+        carpdev = placement.carpdev
+        if before is None or before.carpdev.index != carpdev.index:
+            self._groups.open(carpdev.index, carpdev.name, self.config.families, self.config.addresses)
+        self._sender.place(self.config, carpdev.index, placement.mac, placement.sources)
+        self.keeper.place(placement.index, self.config.addresses)
+        self._announcer.place([announcement(placement.mac, address) for address in self.config.addresses])
+
+    def believe(self, keys: Sequence[Key]) -> None:
+        """Sign with the first of these keys and accept all of them from now on."""
+        self._keys = tuple(keys)
+        self._authenticate()
+
+    def _authenticate(self) -> None:
+        authenticator = self._authenticator(self.config)
+        self._transmitter.authenticate_with(authenticator)
+        self.driver.believe(self._receiver(self.config, authenticator))
+
+    def reconfigure(self, config: Config) -> None:
+        """Another configuration of the same vhid: digest, addresses and election change in this order, at once."""
+        if config == self.config:
+            return
+        self.config = config
+        self.host.hold(config.addresses)
+        self._authenticate()
+        self.place(self._placement)
+        self.driver.post(on.ConfigChanged(config))
+
+    def report(self) -> VhostReport:
+        """What there is to say now."""
+        carpdev = self._placement.carpdev.name if self._placement else self.host.carpdev
+        return self.driver.report(carpdev)
+
+    def close(self) -> None:
+        """Give the descriptors back. The election has stopped before."""
+        self._announcer.stop()
+        self._groups.close()
+        self.timer.close()

@@ -1,0 +1,98 @@
+"""Classic BPF programs: which frames reach us, and which must never leave the virtual-MAC interface.
+
+The kernel runs these before a copy or a wake-up is paid for; they never decide about belief, only about concern.
+"""
+
+import ctypes
+import socket
+from collections.abc import Iterable, Sequence
+from struct import pack
+from typing import Final
+
+from sidecar.carp.constants import PROTOCOL
+from sidecar.net.frames import ETH_P_IP, ETH_P_IPV6
+
+Instruction = tuple[int, int, int, int]
+
+_LD_W, _LD_H, _LD_B = 0x20, 0x28, 0x30
+_LD_B_IND: Final = 0x50
+_LDX_MSH: Final = 0xB1
+_JA: Final = 0x05
+_JEQ: Final = 0x15
+_JSET: Final = 0x45
+_RET: Final = 0x06
+_VLAN_TAG_PRESENT: Final = 0xFFFFF000 + 48
+_ETHERTYPE, _IPV4_FLAGS, _IPV4_PROTOCOL, _IPV6_NEXT, _ETHERNET, _IPV6_PAYLOAD = 12, 20, 23, 20, 14, 54
+_WHOLE: Final = 0x40000
+_TC_ACT_OK, _TC_ACT_SHOT = 0, 2
+_REFUSE: Final[Instruction] = (_RET, 0, 0, 0)
+_FRAGMENT_OFFSET: Final = 0x1FFF
+SO_ATTACH_FILTER: Final = 26
+
+
+def concerning(vhids: Iterable[int]) -> list[Instruction]:
+    """Untagged IPv4 or IPv6 frames of protocol 112 whose second payload byte is one of ours.
+
+    The vhid is VRRP's VRID at the same place, so a VRRP speaker that clashes with us is heard too; a wrong TTL,
+    checksum or version passes, because a person should hear of it.
+    """
+    wanted = sorted(set(vhids))
+    v6 = [(_LD_B, 0, 0, _IPV6_NEXT), (_JEQ, 1, 0, PROTOCOL), _REFUSE, (_LD_B, 0, 0, _IPV6_PAYLOAD + 1)]
+    v4 = [
+        (_LD_B, 0, 0, _IPV4_PROTOCOL),
+        (_JEQ, 1, 0, PROTOCOL),
+        _REFUSE,
+        (_LD_H, 0, 0, _IPV4_FLAGS),
+        (_JSET, 0, 1, _FRAGMENT_OFFSET),
+        _REFUSE,
+        (_LDX_MSH, 0, 0, _ETHERNET),
+        (_LD_B_IND, 0, 0, _ETHERNET + 1),
+        (_JA, 0, 0, len(v6)),
+    ]
+    return [
+        (_LD_W, 0, 0, _VLAN_TAG_PRESENT),
+        (_JEQ, 1, 0, 0),
+        _REFUSE,
+        (_LD_H, 0, 0, _ETHERTYPE),
+        (_JEQ, 2, 0, ETH_P_IP),
+        (_JEQ, 1 + len(v4), 0, ETH_P_IPV6),
+        _REFUSE,
+        *v4,
+        *v6,
+        *_one_of(wanted),
+        _REFUSE,
+        (_RET, 0, 0, _WHOLE),
+    ]
+
+
+def _one_of(values: Sequence[int]) -> list[Instruction]:
+    """Jump over the refusal that follows when the accumulator is one of the values."""
+    return [(_JEQ, len(values) - index, 0, value) for index, value in enumerate(values)]
+
+
+def nothing() -> list[Instruction]:
+    """No frame at all."""
+    return [_REFUSE]
+
+
+def drop_unspecified_source() -> list[Instruction]:
+    """A tc program: an IPv6 frame without a source address does not leave.
+
+    That is every frame an interface without addresses would send by itself: duplicate address detection, router
+    solicitation and multicast listener reports, also the leave after an address went away, when it would hurt most.
+    """
+    program = [(_LD_H, 0, 0, _ETHERTYPE), (_JEQ, 0, 9, ETH_P_IPV6)]
+    for step, offset in enumerate((22, 26, 30, 34)):
+        program += [(_LD_W, 0, 0, offset), (_JEQ, 0, 7 - 2 * step, 0)]
+    return [*program, (_RET, 0, 0, _TC_ACT_SHOT), (_RET, 0, 0, _TC_ACT_OK)]
+
+
+def encode(program: Sequence[Instruction]) -> bytes:
+    """``struct sock_filter[]``."""
+    return b"".join(pack("=HBBI", *instruction) for instruction in program)
+
+
+def attach(sock: socket.socket, program: Sequence[Instruction]) -> None:
+    """Filter a socket (socket(7), SO_ATTACH_FILTER); ``OSError`` when the kernel refuses."""
+    code = ctypes.create_string_buffer(encode(program))
+    sock.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, pack("@HxxxxxxP", len(program), ctypes.addressof(code)))

@@ -1,0 +1,149 @@
+"""Kernel state of one virtual host, made so that it can be unmade: everything here is idempotent and level-triggered.
+
+``prepare`` may run at any time and leaves the host as a virtual host needs it; ``withdraw`` leaves it as it was before.
+Both block for some milliseconds and never run on the loop's thread.
+"""
+
+import contextlib
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from pyroute2 import IPRoute
+from pyroute2.netlink.exceptions import NetlinkError
+
+from sidecar.carp.config import Address, Family
+from sidecar.errors import HostError
+from sidecar.net import macvlan, routing, sysctls
+from sidecar.net.frames import virtual_mac
+from sidecar.net.interface import Interface, find
+from sidecar.net.keepsake import Keepsake
+from sidecar.net.rtnl import Rtnl
+
+_log: Final = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where a virtual host lives now. ``index``: the interface that carries the addresses."""
+
+    carpdev: Interface
+    index: int
+    mac: bytes
+    sources: dict[Family, Address]
+
+
+@contextlib.contextmanager
+def _kernel() -> Iterator[tuple[IPRoute, Rtnl]]:
+    with IPRoute() as ipr, Rtnl() as rtnl:
+        yield ipr, rtnl
+
+
+class Host:
+    """One virtual host's share of the kernel, by name of its carpdev.
+
+    ``virtual``: the addresses live on an interface with 00:00:5e:00:01:VHID; otherwise on the carpdev itself, where
+    a network allows no other MAC than its own.
+    """
+
+    def __init__(
+        self, carpdev: str, vhid: int, addresses: Sequence[Address], keepsake: Keepsake, *, virtual: bool = True
+    ) -> None:
+        self._name = carpdev
+        self._vhid = vhid
+        self._addresses = tuple(addresses)
+        self._virtual = virtual
+        self._keepsake = keepsake
+        self._prepared: tuple[int, int] | None = None
+
+    @property
+    def carpdev(self) -> str:
+        """The name of the carpdev."""
+        return self._name
+
+    def hold(self, addresses: Sequence[Address]) -> None:
+        """Other addresses from the next ``prepare`` on."""
+        self._addresses = tuple(addresses)
+
+    def prepare(self) -> Placement | None:
+        """Make it so; None while there is no such carpdev. The first time an earlier run's leftovers are cleared."""
+        with _kernel() as (ipr, rtnl):
+            carpdev = find(ipr, self._name)
+            if carpdev is None:
+                self._prepared = None
+                return None
+            try:
+                index = self._prepare(ipr, rtnl, carpdev)
+            except HostError:
+                self._withdraw(ipr, rtnl, carpdev)
+                raise
+            mac = virtual_mac(self._vhid) if self._virtual else carpdev.mac
+            return Placement(carpdev, index, mac, carpdev.sources(self._addresses))
+
+    def _prepare(self, ipr: IPRoute, rtnl: Rtnl, carpdev: Interface) -> int:
+        if not self._still_there(ipr, carpdev):
+            self._clear(ipr, carpdev)
+            self._prepared = None
+        if not self._virtual:
+            self._prepared = (carpdev.index, carpdev.index)
+            return carpdev.index
+        self._quieten(ipr, rtnl, carpdev)
+        if self._prepared is None:
+            self._prepared = (carpdev.index, macvlan.create(ipr, rtnl, carpdev, self._vhid))
+        self._route(ipr, carpdev, self._prepared[1])
+        return self._prepared[1]
+
+    def _still_there(self, ipr: IPRoute, carpdev: Interface) -> bool:
+        if self._prepared is None or self._prepared[0] != carpdev.index:
+            return False
+        try:
+            return bool(ipr.get_links(self._prepared[1]))
+        except NetlinkError:
+            return False
+
+    def _quieten(self, ipr: IPRoute, rtnl: Rtnl, carpdev: Interface) -> None:
+        """The carpdev must not answer for the virtual addresses; what it was before is noted first."""
+        present = sysctls.read(ipr, carpdev.index, sysctls.ONE_ANSWER)
+        if self._keepsake.original(carpdev.name, carpdev.index) is None:
+            self._keepsake.note(carpdev.name, carpdev.index, present)
+        if present != sysctls.ONE_ANSWER:
+            sysctls.write(rtnl, carpdev.index, carpdev.name, sysctls.ONE_ANSWER)
+
+    def _route(self, ipr: IPRoute, carpdev: Interface, index: int) -> None:
+        table = routing.table_for(carpdev.index, self._vhid)
+        families = sorted({address.version for address in self._addresses})
+        routing.mirror(ipr, table, index, routing.wanted_routes(ipr, carpdev.index, families), families)
+        routing.mirror_rules(ipr, table, self._addresses)
+
+    def _clear(self, ipr: IPRoute, carpdev: Interface) -> None:
+        """Leftovers of an earlier run: our interface, our rules, our addresses on the carpdev."""
+        macvlan.remove(ipr, carpdev.index, self._vhid)
+        table = routing.table_for(carpdev.index, self._vhid)
+        routing.remove_rules(ipr, self._vhid, self._addresses, table)
+        self._clear_addresses(ipr, carpdev)
+
+    def _clear_addresses(self, ipr: IPRoute, carpdev: Interface) -> None:
+        """A virtual address on the carpdev can only be a leftover: the settings do not allow the node's own."""
+        for one in carpdev.addresses:
+            if one.address in self._addresses:
+                _log.warning("removing leftover address %s from %s", one.address, carpdev.name)
+                with contextlib.suppress(NetlinkError):
+                    ipr.addr("del", index=carpdev.index, address=str(one.address), prefixlen=one.network.prefixlen)
+
+    def withdraw(self) -> None:
+        """Leave the host as it was; what is gone already is no error."""
+        with _kernel() as (ipr, rtnl):
+            carpdev = find(ipr, self._name)
+            if carpdev is None:
+                routing.remove_rules(ipr, self._vhid, self._addresses, 0)
+                return
+            self._withdraw(ipr, rtnl, carpdev)
+
+    def _withdraw(self, ipr: IPRoute, rtnl: Rtnl, carpdev: Interface) -> None:
+        self._clear(ipr, carpdev)
+        self._prepared = None
+        original = self._keepsake.original(carpdev.name, carpdev.index)
+        if original is not None and not macvlan.any_on(ipr, carpdev.index):
+            sysctls.write(rtnl, carpdev.index, carpdev.name, original)
+            self._keepsake.forget(carpdev.name)

@@ -1,0 +1,117 @@
+"""What a carpdev is right now: asked from the kernel by pyroute2, kept as plain values.
+
+``discover`` is blocking (a few milliseconds) and never runs on the loop's thread: pyroute2 has a loop of its own.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import Any, Final
+
+from pyroute2 import IPRoute
+
+from sidecar.carp.config import Address, Family
+from sidecar.errors import ConfigError
+
+IFF_UP: Final = 0x1
+IFF_LOWER_UP: Final = 0x10000
+_IFA_F_TENTATIVE_OR_FAILED: Final = 0x40 | 0x08
+
+Network = IPv4Network | IPv6Network
+
+
+@dataclass(frozen=True, slots=True)
+class InterfaceAddress:
+    """One address of an interface. ``lasting``: without a finite lifetime; ``usable``: not tentative, not failed."""
+
+    address: Address
+    network: Network
+    lasting: bool
+    usable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Interface:
+    """An interface by name, as it is at one moment."""
+
+    index: int
+    name: str
+    mac: bytes
+    up: bool
+    """Administratively up, with carrier."""
+    addresses: tuple[InterfaceAddress, ...]
+
+    def sources(self, virtual: Iterable[Address]) -> dict[Family, Address]:
+        """Where advertisements leave from: the primary IPv4 address, an IPv6 link-local one; never a virtual one.
+
+        Without an IPv4 address of its own a node speaks from the virtual address, as OpenBSD and NetBSD do.
+        """
+        ours = set(virtual)
+        mine = [one.address for one in self.addresses if one.address not in ours and one.usable]
+        found: dict[Family, Address] = {}
+        v4 = [one for one in mine if isinstance(one, IPv4Address)] + [
+            one for one in ours if isinstance(one, IPv4Address)
+        ]
+        v6 = [one for one in mine if isinstance(one, IPv6Address)]
+        if v4:
+            found[Family.V4] = v4[0]
+        if v6:
+            found[Family.V6] = min(v6, key=lambda one: not one.is_link_local)
+        return found
+
+
+def _interface(link: Any, addresses: list[Any]) -> Interface:
+    flags = link["flags"]
+    index = link["index"]
+    return Interface(
+        index=index,
+        name=link.get_attr("IFLA_IFNAME"),
+        mac=bytes.fromhex((link.get_attr("IFLA_ADDRESS") or "00:00:00:00:00:00").replace(":", "")),
+        up=bool(flags & IFF_UP and flags & IFF_LOWER_UP),
+        addresses=tuple(_address(one) for one in addresses if one["index"] == index),
+    )
+
+
+def _address(message: Any) -> InterfaceAddress:
+    text = message.get_attr("IFA_LOCAL") or message.get_attr("IFA_ADDRESS")
+    cache = message.get_attr("IFA_CACHEINFO") or {}
+    flags = message.get_attr("IFA_FLAGS") or message["flags"]
+    return InterfaceAddress(
+        address=ip_address(text),
+        network=ip_network(f"{text}/{message['prefixlen']}", strict=False),
+        lasting=cache.get("ifa_valid", 0xFFFFFFFF) == 0xFFFFFFFF,
+        usable=not flags & _IFA_F_TENTATIVE_OR_FAILED,
+    )
+
+
+def interfaces(ipr: IPRoute) -> list[Interface]:
+    """Every interface of this network namespace."""
+    addresses = list(ipr.get_addr())
+    return [_interface(link, addresses) for link in ipr.get_links()]
+
+
+def find(ipr: IPRoute, name: str) -> Interface | None:
+    """One interface by name, or None when it is not there."""
+    return next((one for one in interfaces(ipr) if one.name == name), None)
+
+
+def holding_subnet_of(ipr: IPRoute, address: Address) -> str:
+    """The interface whose subnet holds an address; ``ConfigError`` when none or several do."""
+    names = sorted({one.name for one in interfaces(ipr) if _holds(one, address)})
+    if len(names) == 1:
+        return names[0]
+    if names:
+        rule = f"{', '.join(names)} each hold the subnet of {address}"
+    else:
+        rule = f"no interface holds the subnet of {address}"
+    raise ConfigError("interface", "(unset)", rule, "name the carpdev with --interface or CARP_INTERFACE")
+
+
+def _holds(interface: Interface, address: Address) -> bool:
+    if interface.name == "lo" or interface.mac[:5] == b"\0\0\x5e\0\x01":
+        return False
+    return any(
+        address in one.network
+        for one in interface.addresses
+        if one.address.version == address.version and one.network.prefixlen < one.address.max_prefixlen
+    )

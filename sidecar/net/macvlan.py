@@ -1,0 +1,105 @@
+"""The interface with the virtual MAC: always up, without an address while backup, and then without a voice.
+
+``addrgenmode none`` gives it no link-local address; a tc program drops IPv6 frames without a source address, which is
+all that the kernel would still send by itself (measured: two MLD reports after each address came or went, and one at
+the start where IPv6 forwards). One stray frame teaches the switch the wrong port.
+"""
+
+import socket
+from struct import pack
+from typing import Any, Final
+
+from pyroute2 import IPRoute
+from pyroute2.netlink.exceptions import NetlinkError
+
+from sidecar.errors import HostError
+from sidecar.net import bpf, sysctls
+from sidecar.net.frames import format_mac, virtual_mac
+from sidecar.net.interface import Interface
+from sidecar.net.rtnl import NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, Rtnl, attribute, message, nested, u32
+
+_RTM_NEWQDISC, _RTM_NEWTFILTER = 36, 44
+_TC_H_CLSACT, _CLSACT_EGRESS = 0xFFFFFFF1, 0xFFFFFFF3
+_CLSACT_HANDLE: Final = 0xFFFF0000
+_TCA_KIND, _TCA_OPTIONS = 1, 2
+_TCA_BPF_OPS_LEN, _TCA_BPF_OPS, _TCA_BPF_FLAGS = 4, 5, 8
+_TCA_BPF_FLAG_ACT_DIRECT: Final = 1
+_ETH_P_ALL_NETWORK_ORDER: Final = 0x0300
+_PRIORITY: Final = 1
+
+
+def name_for(vhid: int, carpdev_index: int) -> str:
+    """The name of the interface: by vhid and carpdev, because a vhid is unique on one segment only."""
+    return f"carp{vhid}-{carpdev_index}"
+
+
+def create(ipr: IPRoute, rtnl: Rtnl, carpdev: Interface, vhid: int) -> int:
+    """Make it and bring it up, silent from its first moment; its index. ``HostError`` when the host refuses."""
+    name = name_for(vhid, carpdev.index)
+    try:
+        ipr.link(
+            "add",
+            ifname=name,
+            kind="macvlan",
+            link=carpdev.index,
+            macvlan_mode="bridge",
+            address=format_mac(virtual_mac(vhid)),
+        )
+        (index,) = ipr.link_lookup(ifname=name)
+        sysctls.generate_no_address(rtnl, index, name)
+        _silence(rtnl, index, name)
+        sysctls.write(rtnl, index, name, sysctls.SILENT)
+        ipr.link("set", index=index, state="up")
+    except NetlinkError as error:
+        raise HostError(f"virtual-MAC interface {name} on {carpdev.name}: {error.args[-1]}") from error
+    return int(index)
+
+
+def _silence(rtnl: Rtnl, index: int, name: str) -> None:
+    """Attach the tc program: a clsact qdisc and a direct-action classic BPF filter on its egress side."""
+    flags = NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL
+    qdisc = _tcmsg(index, _CLSACT_HANDLE, _TC_H_CLSACT, 0) + attribute(_TCA_KIND, b"clsact\0")
+    rtnl.check(message(_RTM_NEWQDISC, flags, qdisc), f"silence of {name} (qdisc clsact, kernel option NET_SCH_INGRESS)")
+    program = bpf.drop_unspecified_source()
+    options = nested(
+        _TCA_OPTIONS,
+        attribute(_TCA_BPF_OPS_LEN, pack("=H", len(program))),
+        attribute(_TCA_BPF_OPS, bpf.encode(program)),
+        u32(_TCA_BPF_FLAGS, _TCA_BPF_FLAG_ACT_DIRECT),
+    )
+    info = _PRIORITY << 16 | _ETH_P_ALL_NETWORK_ORDER
+    rule = _tcmsg(index, 0, _CLSACT_EGRESS, info) + attribute(_TCA_KIND, b"bpf\0") + options
+    rtnl.check(message(_RTM_NEWTFILTER, flags, rule), f"silence of {name} (filter bpf, kernel option NET_CLS_BPF)")
+
+
+def _tcmsg(index: int, handle: int, parent: int, info: int) -> bytes:
+    return pack("=BxxxiIII", socket.AF_UNSPEC, index, handle, parent, info)
+
+
+def remove(ipr: IPRoute, carpdev_index: int, vhid: int) -> None:
+    """Take away the virtual-MAC interface of this vhid, if there is one; its routes go with it."""
+    for link in _virtual_links(ipr, carpdev_index, vhid):
+        try:
+            ipr.link("del", index=link["index"])
+        except NetlinkError as error:
+            raise HostError(f"cannot remove {link.get_attr('IFLA_IFNAME')}: {error.args[-1]}") from error
+
+
+def _virtual_links(ipr: IPRoute, carpdev_index: int, vhid: int) -> list[Any]:
+    """Ours by name, by MAC and by parent: another program's interface with this MAC is not ours to touch."""
+    mac, name = format_mac(virtual_mac(vhid)), name_for(vhid, carpdev_index)
+    return [
+        link
+        for link in ipr.get_links()
+        if link.get_attr("IFLA_IFNAME") == name
+        and link.get_attr("IFLA_ADDRESS") == mac
+        and link.get_attr("IFLA_LINK") == carpdev_index
+    ]
+
+
+def any_on(ipr: IPRoute, carpdev_index: int) -> bool:
+    """Whether a virtual-MAC interface of any vhid is left on a carpdev."""
+    return any(
+        link.get_attr("IFLA_LINK") == carpdev_index and str(link.get_attr("IFLA_ADDRESS")).startswith("00:00:5e:00:01:")
+        for link in ipr.get_links()
+    )
