@@ -17,26 +17,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
-from sidecar.errors import SidecarError
 from sidecar.lab import services
 from sidecar.lab.outcomes import Outcomes
 from sidecar.lab.owners import OwnerWatch
-from sidecar.lab.plan import CLIENT, CLIENT_NUMBER, UPSTREAM, UPSTREAM_NUMBER, UPSTREAM_PREFIX, Member, Plan
+from sidecar.lab.plan import CLIENT, CLIENT_NUMBER, UPSTREAM, UPSTREAM_NUMBER, UPSTREAM_PREFIX, LabError, Member, Plan
 from sidecar.lab.space import Process, readable
 from sidecar.lab.topology import Network, Node
 
 CLIENT_PROGRAM = Path(__file__).with_name("client.py")
-HOWS = ("power", "link", "freeze", "kill", "ntp", "reboot")
 SETTLED_SECONDS = 0.5
 HTTP_SECONDS = 0.5
 SHUTDOWN_SECONDS = 5.0
 DOWN_SECONDS = 1.0  # a reboot's time without power
 
 Status = dict[str, object]
-
-
-class LabError(SidecarError):
-    """Something in the lab did not happen as it should; the message says what to look at."""
 
 
 class Lab:
@@ -107,6 +101,12 @@ class Lab:
     def node(self, name: str) -> Node:
         if name not in self.members:
             raise LabError(f"no node {name}: the nodes are {', '.join(self.members)}")
+        return self.network.nodes[name]
+
+    def machine(self, name: str) -> Node:
+        """Any machine of the lab, the client and the upstream included."""
+        if name not in self.network.nodes:
+            raise LabError(f"no machine {name}: there are {', '.join(self.network.nodes)}")
         return self.network.nodes[name]
 
     def fail(self, name: str, how: str) -> None:
@@ -222,7 +222,8 @@ class Lab:
                 "answers": {f"{name} {address}": count for (address, name), count in outcomes.by_node.items()},
             }
         nodes = [self._node_status(member) for member in self.plan.members]
-        return {"addresses": list(self.plan.addresses), "client": client, "nodes": nodes}
+        owners = {address: sorted(self.owners.owners(address)) for address in self.plan.addresses}
+        return {"addresses": list(self.plan.addresses), "owners": owners, "client": client, "nodes": nodes}
 
     def _node_status(self, member: Member) -> Status:
         node, processes = self.node(member.name), self.processes[member.name]

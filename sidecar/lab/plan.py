@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from sidecar.errors import SidecarError
+
 CLIENT, CLIENT_NUMBER = "client", 200
 UPSTREAM, UPSTREAM_NUMBER = "upstream", 250
 UPSTREAM_PREFIX = "10.77.1."  # one address of the upstream per node, so that a reply's reference names the node
@@ -9,6 +11,11 @@ SKEW_STEP = 20
 ADVBASE = 1
 NODES_MIN, NODES_MAX = 2, 8
 VHID = 10
+HOWS = ("power", "link", "freeze", "kill", "ntp", "reboot")  # the ways to break a node
+
+
+class LabError(SidecarError):
+    """Something in the lab did not happen as it should; the message says what to look at."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import shutil
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from sidecar.lab.space import Process, Space, SpaceError, may_unshare, readable
@@ -52,15 +52,15 @@ def explain(said: str, settings: Path = Path("/proc/sys")) -> str:
     return f"the kernel refuses private namespaces: {said}; run as root, in a container with all privileges"
 
 
-def run(command: Sequence[str]) -> int:
-    """Run `command` in a fresh sandbox with this process's terminal, environment and directory.
+def run(command: Sequence[str], env: Mapping[str, str] | None = None) -> int:
+    """Run `command` in a fresh sandbox with this process's terminal, directory and (by default) environment.
 
     Returns its exit code, negative if a signal ended it. Raises `SpaceError`.
     """
     with open_sandbox() as space:
         signal.pthread_sigmask(signal.SIG_BLOCK, {*FORWARDED, signal.SIGCHLD})
         try:
-            process = space.spawn(command, stdin=0, log=1, stderr=2, cwd=os.getcwd(), session=False)
+            process = space.spawn(command, stdin=0, log=1, stderr=2, env=env, cwd=os.getcwd(), session=False)
             return attend(process)
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {*FORWARDED, signal.SIGCHLD})

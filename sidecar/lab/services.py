@@ -28,6 +28,13 @@ def clean_environment() -> dict[str, str]:
     return {key: value for key, value in os.environ.items() if not key.startswith("CARP_")}
 
 
+def python_environment() -> dict[str, str]:
+    """The same, in which `python -m sidecar` finds this very package from any folder."""
+    parent = str(Path(__file__).parents[2])
+    path = os.pathsep.join(filter(None, [parent, os.environ.get("PYTHONPATH")]))
+    return clean_environment() | {"PYTHONPATH": path}
+
+
 def start_chrony(node: Node, log: Path, *, reference: str | None = None) -> Process:
     """A chronyd that never touches the clock (`-x`): the upstream itself, or a follower of its address `reference`."""
     source = f"server {reference} iburst minpoll -2 maxpoll -1\n" if reference else "local stratum 1\n"
@@ -63,9 +70,7 @@ def sidecar_environment(node: Node, member: Member, plan: Plan) -> dict[str, str
     else:
         node.write(CONFIG, yaml.safe_dump(vhosts_file(member, plan), sort_keys=False))
         settings["CARP_CONFIG"] = CONFIG
-    package_parent = str(Path(__file__).parents[2])
-    path = os.pathsep.join(filter(None, [package_parent, os.environ.get("PYTHONPATH")]))
-    return clean_environment() | settings | {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
+    return python_environment() | settings
 
 
 def vhosts_file(member: Member, plan: Plan) -> dict[str, object]:

@@ -4,7 +4,6 @@ The set lives exactly as long as its process 1 (`space_init.py`), which ends whe
 that kills the owner, SIGKILL included, can leave any of it behind.
 """
 
-import array
 import contextlib
 import json
 import os
@@ -258,7 +257,7 @@ class Space:
 
     def _receive(self) -> tuple[dict[str, object], list[int]]:
         try:
-            message, descriptors, _, _ = socket.recv_fds(self._socket, MESSAGE_MAX, array.array("i").itemsize)
+            message, descriptors, _, _ = socket.recv_fds(self._socket, MESSAGE_MAX, 1, socket.MSG_CMSG_CLOEXEC)
         except OSError as error:
             raise SpaceError(f"process 1 of the namespace is gone ({error.strerror or error})") from error
         if not message:

@@ -97,7 +97,7 @@ class Init:
                     self.woken.recv(4096)
                 self.reap()
             if self.owner in ready:
-                message, descriptors, _, _ = socket.recv_fds(self.owner, MESSAGE_MAX, 3)
+                message, descriptors, _, _ = socket.recv_fds(self.owner, MESSAGE_MAX, 3, socket.MSG_CMSG_CLOEXEC)
                 if not message:
                     return
                 self.answer(json.loads(message), descriptors)
