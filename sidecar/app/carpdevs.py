@@ -99,7 +99,6 @@ class Carpdevs:
             moved = vhost.placement is None or placements[id(vhost)] != vhost.placement
             if moved:
                 vhost.place(placements[id(vhost)])
-            if moved or ADDRESSES in vhost.driver.causes:
                 vhost.driver.post(DemotionSet(ADDRESSES, 0))
         carpdev.tell(up=interface.up, detail="" if interface.up else f"{carpdev.name} has no carrier")
 

@@ -10,6 +10,7 @@ import logging
 import signal
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -21,6 +22,8 @@ from sidecar.app.observer import ElectionObserver
 from sidecar.app.realtime import ask_for_realtime, freeze_heap
 from sidecar.app.vhost import Identity, VirtualHost
 from sidecar.carp.auth import Key
+from sidecar.carp.demotion import ADDRESSES
+from sidecar.carp.effects import DemotionChanged
 from sidecar.carp.events import DemotionSet, ShutdownRequested, Started
 from sidecar.errors import SidecarError
 from sidecar.net.host import Host, Placement
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
 _log: Final = logging.getLogger("sidecar")
 NTP_CAUSE: Final = "ntp"
 _UNKNOWN_TIME: Final = 240
+_FORGIVE_ADDRESSES: Final = 60.0
 _STOP_LIMIT: Final = 3.0
 """Seconds for all hand-overs of a shutdown together; each takes at most one."""
 
@@ -82,6 +86,7 @@ class Daemon:
         observer = ElectionObserver(config.vhid, self._dropped)
         vhost = VirtualHost(Identity(config, keys, settings.lease_s), host, carpdev.wire, self._rtnl, observer)
         observer.on_state = lambda _state: self._role_changed()
+        observer.on_demotion = partial(self._forgive_later, vhost)
         observer.on_stopped = self._one_left
         carpdev.vhosts.append(vhost)
         self.vhosts.append(vhost)
@@ -143,6 +148,12 @@ class Daemon:
         if self._watch is not None:
             self._watch.look_again()
         self.on_role()
+
+    def _forgive_later(self, vhost: VirtualHost, change: DemotionChanged) -> None:
+        """A node that could not own the addresses tries again after a while, when nothing else mended it."""
+        if change.cause == ADDRESSES and change.new > change.old:
+            forgive = partial(vhost.driver.post, DemotionSet(ADDRESSES, 0))
+            asyncio.get_running_loop().call_later(_FORGIVE_ADDRESSES, forgive)
 
     def look_again(self) -> None:
         """Put the kernel's state as the settings now want it."""

@@ -11,12 +11,13 @@ _log: Final = logging.getLogger("sidecar.carp")
 
 
 class ElectionObserver:
-    """Logs for one virtual host and tells ``on_state`` and ``on_stopped``. Cannot change anything."""
+    """Logs for one virtual host and tells ``on_state``, ``on_demotion`` and ``on_stopped``. Cannot change anything."""
 
     def __init__(self, vhid: int, on_drop: Callable[[int, str, str], None]) -> None:
         self._vhid = vhid
         self._on_drop = on_drop
         self.on_state: Callable[[State], None] = lambda _state: None
+        self.on_demotion: Callable[[DemotionChanged], None] = lambda _change: None
         self.on_stopped: Callable[[], None] = lambda: None
 
     def state_changed(self, change: StateChanged) -> None:
@@ -28,6 +29,7 @@ class ElectionObserver:
     def demotion_changed(self, change: DemotionChanged) -> None:
         """One INFO line with old, new and the cause."""
         _log.info("vhid=%d demotion %d -> %d (%s)", self._vhid, change.old, change.new, change.cause)
+        self.on_demotion(change)
 
     def dropped(self, reason: str, source: bytes) -> None:
         """Counted already; whether it is worth a line is decided elsewhere."""

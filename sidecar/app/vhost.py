@@ -83,7 +83,7 @@ class VirtualHost:
         if before is None or before.carpdev.index != carpdev.index:
             self._groups.open(carpdev.index, carpdev.name, self.config.families, self.config.addresses)
         self._sender.place(self.config, carpdev.index, placement.mac, placement.sources)
-        self.keeper.place(placement.index, self.config.addresses)
+        self.keeper.place(placement.index, self.config.addresses, placement.routes)
         self._announcer.place([announcement(placement.mac, address) for address in self.config.addresses])
 
     def believe(self, keys: Sequence[Key]) -> None:

@@ -56,7 +56,7 @@ class AddressKeeper:
         self._index = 0
         self._wanted: tuple[Address, ...] = ()
         self._leased_until = 0.0
-        self._add = self._remove = b""
+        self._add = self._remove = self._routes = b""
         self._repairs: list[float] = []
         self.on_repair: Callable[[], None] = lambda: None
         self.on_loss: Callable[[str], None] = lambda _detail: None
@@ -66,9 +66,10 @@ class AddressKeeper:
         """The addresses that are owned now."""
         return self._wanted if self._clock() < self._leased_until else ()
 
-    def place(self, index: int, addresses: Sequence[Address]) -> None:
+    def place(self, index: int, addresses: Sequence[Address], routes: Sequence[bytes] = ()) -> None:
         """Get ready to hold these on the interface of this index: everything is encoded here.
 
+        ``routes``: requests that go out behind the addresses; a route that is refused does not cost the addresses.
         What is held now and is not among them, or is on another interface, is let go at once.
         """
         stale = [one for one in self._wanted if index != self._index or one not in addresses]
@@ -81,18 +82,28 @@ class AddressKeeper:
         flags = NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE
         self._add = b"".join(message(RTM_NEWADDR, flags, _encoded(index, one, lifetime)) for one in addresses)
         self._remove = b"".join(message(RTM_DELADDR, NLM_F_ACK, _encoded(index, one, None)) for one in addresses)
+        self._routes = b"".join(routes)
+        if self.held:
+            self._rtnl.request(self._routes)
 
     def hold(self, addresses: tuple[Address, ...]) -> str | None:
         """Own the addresses that were placed; the reason when the kernel refused, and then none is owned."""
         self._wanted = addresses
-        return self._refresh()
+        return self._acquire()
+
+    def _acquire(self) -> str | None:
+        """Addresses and then routes: an interface without addresses keeps no IPv4 route."""
+        detail = self._refresh()
+        if detail is None and self._routes:
+            self._rtnl.request(self._routes)
+        return detail
 
     def renew(self) -> str | None:
         """Keep them for another lease; puts back what went missing. The reason when the kernel refused."""
         if not self._wanted:
             return None
         lapsed = self._clock() >= self._leased_until
-        detail = self._refresh()
+        detail = self._acquire() if lapsed else self._refresh()
         if lapsed and detail is None:
             self.on_repair()
         return detail
@@ -124,7 +135,7 @@ class AddressKeeper:
         if len(self._repairs) > _REPAIRS:
             self.on_loss(f"removed by others {len(self._repairs)} times in {_REPAIR_WINDOW:.0f} s")
             return
-        detail = self._refresh()
+        detail = self._acquire()
         if detail is None:
             self.on_repair()
         else:

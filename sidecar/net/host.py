@@ -19,6 +19,7 @@ from sidecar.net import macvlan, routing, sysctls
 from sidecar.net.frames import virtual_mac
 from sidecar.net.interface import Interface, find
 from sidecar.net.keepsake import Keepsake
+from sidecar.net.routing import Kernel
 from sidecar.net.rtnl import Rtnl
 
 _log: Final = logging.getLogger(__name__)
@@ -32,12 +33,14 @@ class Placement:
     index: int
     mac: bytes
     sources: dict[Family, Address]
+    routes: tuple[bytes, ...] = ()
+    """Requests that put the routes of the addresses in place, encoded."""
 
 
 @contextlib.contextmanager
-def _kernel() -> Iterator[tuple[IPRoute, Rtnl]]:
+def _kernel() -> Iterator[Kernel]:
     with IPRoute() as ipr, Rtnl() as rtnl:
-        yield ipr, rtnl
+        yield Kernel(ipr, rtnl)
 
 
 class Host:
@@ -68,31 +71,30 @@ class Host:
 
     def prepare(self) -> Placement | None:
         """Make it so; None while there is no such carpdev. The first time an earlier run's leftovers are cleared."""
-        with _kernel() as (ipr, rtnl):
-            carpdev = find(ipr, self._name)
+        with _kernel() as kernel:
+            carpdev = find(kernel.ipr, self._name)
             if carpdev is None:
                 self._prepared = None
                 return None
             try:
-                index = self._prepare(ipr, rtnl, carpdev)
+                return self._prepare(kernel, carpdev)
             except HostError:
-                self._withdraw(ipr, rtnl, carpdev)
+                self._withdraw(kernel, carpdev)
                 raise
-            mac = virtual_mac(self._vhid) if self._virtual else carpdev.mac
-            return Placement(carpdev, index, mac, carpdev.sources(self._addresses))
 
-    def _prepare(self, ipr: IPRoute, rtnl: Rtnl, carpdev: Interface) -> int:
-        if not self._still_there(ipr, carpdev):
-            self._clear(ipr, carpdev)
+    def _prepare(self, kernel: Kernel, carpdev: Interface) -> Placement:
+        if not self._still_there(kernel.ipr, carpdev):
+            self._clear(kernel.ipr, carpdev)
             self._prepared = None
+        sources = carpdev.sources(self._addresses)
         if not self._virtual:
             self._prepared = (carpdev.index, carpdev.index)
-            return carpdev.index
-        self._quieten(ipr, rtnl, carpdev)
+            return Placement(carpdev, carpdev.index, carpdev.mac, sources)
+        self._quieten(kernel, carpdev)
         if self._prepared is None:
-            self._prepared = (carpdev.index, macvlan.create(ipr, rtnl, carpdev, self._vhid))
-        self._route(ipr, carpdev, self._prepared[1])
-        return self._prepared[1]
+            self._prepared = (carpdev.index, macvlan.create(kernel.ipr, kernel.rtnl, carpdev, self._vhid))
+        index = self._prepared[1]
+        return Placement(carpdev, index, virtual_mac(self._vhid), sources, self._route(kernel, carpdev, index))
 
     def _still_there(self, ipr: IPRoute, carpdev: Interface) -> bool:
         if self._prepared is None or self._prepared[0] != carpdev.index:
@@ -102,19 +104,22 @@ class Host:
         except NetlinkError:
             return False
 
-    def _quieten(self, ipr: IPRoute, rtnl: Rtnl, carpdev: Interface) -> None:
+    def _quieten(self, kernel: Kernel, carpdev: Interface) -> None:
         """The carpdev must not answer for the virtual addresses; what it was before is noted first."""
-        present = sysctls.read(ipr, carpdev.index, sysctls.ONE_ANSWER)
+        present = sysctls.read(kernel.ipr, carpdev.index, sysctls.ONE_ANSWER)
         if self._keepsake.original(carpdev.name, carpdev.index) is None:
             self._keepsake.note(carpdev.name, carpdev.index, present)
         if present != sysctls.ONE_ANSWER:
-            sysctls.write(rtnl, carpdev.index, carpdev.name, sysctls.ONE_ANSWER)
+            sysctls.write(kernel.rtnl, carpdev.index, carpdev.name, sysctls.ONE_ANSWER)
 
-    def _route(self, ipr: IPRoute, carpdev: Interface, index: int) -> None:
+    def _route(self, kernel: Kernel, carpdev: Interface, index: int) -> tuple[bytes, ...]:
         table = routing.table_for(carpdev.index, self._vhid)
         families = sorted({address.version for address in self._addresses})
-        routing.mirror(ipr, table, index, routing.wanted_routes(ipr, carpdev.index, families), families)
-        routing.mirror_rules(ipr, table, self._addresses)
+        wanted = routing.wanted_routes(kernel.ipr, carpdev.index, families)
+        if carpdev.up:  # without carrier the kernel takes no route
+            routing.mirror(kernel, table, index, wanted, families)
+        routing.mirror_rules(kernel.ipr, table, self._addresses)
+        return tuple(routing.requests(table, index, wanted))
 
     def _clear(self, ipr: IPRoute, carpdev: Interface) -> None:
         """Leftovers of an earlier run: our interface, our rules, our addresses on the carpdev."""
@@ -133,17 +138,17 @@ class Host:
 
     def withdraw(self) -> None:
         """Leave the host as it was; what is gone already is no error."""
-        with _kernel() as (ipr, rtnl):
-            carpdev = find(ipr, self._name)
+        with _kernel() as kernel:
+            carpdev = find(kernel.ipr, self._name)
             if carpdev is None:
-                routing.remove_rules(ipr, self._vhid, self._addresses, 0)
+                routing.remove_rules(kernel.ipr, self._vhid, self._addresses, 0)
                 return
-            self._withdraw(ipr, rtnl, carpdev)
+            self._withdraw(kernel, carpdev)
 
-    def _withdraw(self, ipr: IPRoute, rtnl: Rtnl, carpdev: Interface) -> None:
-        self._clear(ipr, carpdev)
+    def _withdraw(self, kernel: Kernel, carpdev: Interface) -> None:
+        self._clear(kernel.ipr, carpdev)
         self._prepared = None
         original = self._keepsake.original(carpdev.name, carpdev.index)
-        if original is not None and not macvlan.any_on(ipr, carpdev.index):
-            sysctls.write(rtnl, carpdev.index, carpdev.name, original)
+        if original is not None and not macvlan.any_on(kernel.ipr, carpdev.index):
+            sysctls.write(kernel.rtnl, carpdev.index, carpdev.name, original)
             self._keepsake.forget(carpdev.name)

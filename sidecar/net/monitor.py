@@ -13,6 +13,7 @@ from pyroute2.netlink.rtnl.marshal import MarshalRtnl
 
 from sidecar.errors import HostError
 from sidecar.net.interface import IFF_LOWER_UP, IFF_UP
+from sidecar.net.readable import Readable
 from sidecar.net.rtnl import messages
 
 _RTM_NEWLINK, _RTM_DELLINK = 16, 17
@@ -63,13 +64,15 @@ class Monitor:
         except OSError as error:
             raise HostError(f"no netlink socket for notices: {error.strerror}") from error
         self._socket.setblocking(False)
+        self._readable = Readable(self._socket)
 
     def fileno(self) -> int:
         """The descriptor to watch."""
-        return self._socket.fileno()
+        return self._readable.fileno()
 
     def close(self) -> None:
         """Hear no more notices."""
+        self._readable.close()
         self._socket.close()
 
     def read(self) -> None:

@@ -6,14 +6,17 @@ it is what strict ``rp_filter`` asks when it looks for the way back. One table f
 
 import contextlib
 import socket
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Final
+from collections.abc import Iterable, Iterator
+from ipaddress import ip_address
+from struct import pack
+from typing import Any, Final, NamedTuple
 
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
 from sidecar.carp.config import Address
 from sidecar.errors import HostError
+from sidecar.net.rtnl import NLM_F_ACK, NLM_F_CREATE, NLM_F_REPLACE, Rtnl, attribute, message, u32
 
 _BASE: Final = 112 << 24
 PRIORITY: Final = 1120
@@ -25,9 +28,19 @@ _RTN_UNICAST: Final = 1
 _RTNH_F_ONLINK: Final = 4
 _FAMILIES: Final = {4: socket.AF_INET, 6: socket.AF_INET6}
 _IGNORED_V6: Final = "fe80::"
+_RTM_NEWROUTE, _RTM_DELROUTE = 24, 25
+_RT_SCOPE_LINK: Final = 253
+_RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PRIORITY, _RTA_TABLE = 1, 4, 5, 6, 15
 
 Route = tuple[int, str, int, str, int]
 """Family, destination ("" for default), prefix length, gateway ("" for on-link), metric."""
+
+
+class Kernel(NamedTuple):
+    """Both ways to talk to it, for as long as a look takes."""
+
+    ipr: IPRoute
+    rtnl: Rtnl
 
 
 def table_for(carpdev_index: int, vhid: int) -> int:
@@ -66,14 +79,13 @@ def _gateway(hop: Any) -> str:
     return str(via) if via else ""
 
 
-def mirror(ipr: IPRoute, table: int, index: int, wanted: set[Route], families: Iterable[int]) -> None:
+def mirror(kernel: Kernel, table: int, index: int, wanted: set[Route], families: Iterable[int]) -> None:
     """Make the table hold exactly these routes, by the interface of this index. ``HostError`` when it cannot."""
-    present = {route for version in families for route in _present(ipr, table, version)}
+    present = {route for version in families for route in _present(kernel.ipr, table, version)}
     for route in sorted(present - wanted):
-        _change(ipr.route, "del", table, index, route)
-    # On-link routes first: a gateway must be reachable when its route is added.
-    for route in sorted(wanted - present, key=lambda one: bool(one[3])):
-        _change(ipr.route, "replace", table, index, route)
+        kernel.rtnl.request(_encoded(_RTM_DELROUTE, NLM_F_ACK, table, index, route))
+    for request in requests(table, index, wanted - present):
+        kernel.rtnl.check(request, f"routes in table {table}")
 
 
 def _present(ipr: IPRoute, table: int, version: int) -> Iterator[Route]:
@@ -82,21 +94,30 @@ def _present(ipr: IPRoute, table: int, version: int) -> Iterator[Route]:
         yield version, route.get_attr("RTA_DST") or "", route["dst_len"], _gateway(route), metric
 
 
-def _change(request: Callable[..., Any], action: str, table: int, index: int, route: Route) -> None:
+def requests(table: int, index: int, routes: Iterable[Route]) -> list[bytes]:
+    """Encoded requests that put routes into the table.
+
+    They go out with the addresses, too: the kernel forgets an interface's IPv4 routes when its last address goes.
+    On-link routes come first, since a gateway must be reachable when its route is added.
+    """
+    flags = NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE
+    ordered = sorted(routes, key=lambda route: (bool(route[3]), route))
+    return [_encoded(_RTM_NEWROUTE, flags, table, index, route) for route in ordered]
+
+
+def _encoded(kind: int, flags: int, table: int, index: int, route: Route) -> bytes:
     version, destination, length, gateway, metric = route
-    arguments: dict[str, Any] = {"family": _FAMILIES[version], "table": table, "oif": index, "proto": _PROTOCOL}
-    arguments["dst"] = f"{destination}/{length}" if destination else "default"
-    if metric:
-        arguments["priority"] = metric
+    scope = _RT_SCOPE_LINK if version == 4 and not gateway else 0
+    onlink = _RTNH_F_ONLINK if gateway else 0
+    body = pack("=BBBBBBBBI", _FAMILIES[version], length, 0, 0, 0, _PROTOCOL, scope, _RTN_UNICAST, onlink)
+    body += u32(_RTA_OIF, index) + u32(_RTA_TABLE, table)
+    if destination:
+        body += attribute(_RTA_DST, ip_address(destination).packed)
     if gateway:
-        arguments |= {"gateway": gateway, "flags": _RTNH_F_ONLINK}
-    elif version == 4:
-        arguments["scope"] = 253
-    try:
-        request(action, **arguments)
-    except NetlinkError as error:
-        if action != "del":
-            raise HostError(f"route {arguments['dst']} in table {table}: {error.args[-1]}") from error
+        body += attribute(_RTA_GATEWAY, ip_address(gateway).packed)
+    if metric:
+        body += u32(_RTA_PRIORITY, metric)
+    return message(kind, flags, body)
 
 
 def mirror_rules(ipr: IPRoute, table: int, addresses: Iterable[Address]) -> None:

@@ -14,6 +14,7 @@ from sidecar.carp.config import Family
 from sidecar.carp.receive import Datagram
 from sidecar.errors import HostError
 from sidecar.net import bpf
+from sidecar.net.readable import Readable
 
 Handler = Callable[[Datagram], None]
 
@@ -35,6 +36,7 @@ class Wire:
 
     def __init__(self) -> None:
         self._socket: socket.socket | None = None
+        self._readable: Readable | None = None
         self._handlers: dict[int, Handler] = {}
 
     def attach(self, vhid: int, handler: Handler) -> None:
@@ -52,6 +54,7 @@ class Wire:
             raise HostError(f"no packet socket on {ifname}: CAP_NET_RAW is missing") from error
         except OSError as error:
             raise HostError(f"no packet socket on {ifname}: {error.strerror}") from error
+        self._readable = Readable(self._socket)
 
     def _opened(self, ifindex: int, ifname: str) -> socket.socket:
         sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0)
@@ -71,13 +74,16 @@ class Wire:
 
     def close(self) -> None:
         """Hear nothing more."""
+        if self._readable is not None:
+            self._readable.close()
+            self._readable = None
         if self._socket is not None:
             self._socket.close()
             self._socket = None
 
     def fileno(self) -> int:
         """The descriptor to watch, -1 when closed."""
-        return -1 if self._socket is None else self._socket.fileno()
+        return -1 if self._readable is None else self._readable.fileno()
 
     def drain(self, budget: int = BUDGET) -> int:
         """Read and hand over at most ``budget`` frames; how many there were."""

@@ -176,11 +176,6 @@ class Driver:
         return self._election.deadline
 
     @property
-    def causes(self) -> dict[str, int]:
-        """The causes of demotion that count now."""
-        return self._election.status.causes
-
-    @property
     def state(self) -> State:
         """The election's state."""
         return self._election.status.state

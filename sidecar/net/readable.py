@@ -1,0 +1,24 @@
+"""A descriptor that stays watchable whatever happens to the socket behind it.
+
+libuv stops polling a descriptor that reports an error, and says nothing: a packet socket whose interface went down, or
+a netlink socket that overflowed, would be deaf ever after. An epoll of its own never has an error to report.
+"""
+
+import select
+import socket
+
+
+class Readable:
+    """``fileno`` is readable whenever the socket has data or an error to fetch."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._epoll = select.epoll()
+        self._epoll.register(sock, select.EPOLLIN)
+
+    def fileno(self) -> int:
+        """The descriptor to give to the loop."""
+        return self._epoll.fileno()
+
+    def close(self) -> None:
+        """Give it back."""
+        self._epoll.close()
