@@ -2,9 +2,11 @@
 
 import argparse
 import json
+import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from sidecar.errors import SidecarError
@@ -94,6 +96,7 @@ def main(args: argparse.Namespace) -> int:
         "exec": execute,
         "down": down,
     }
+    os.environ["PATH"] = search_path(os.environ)
     try:
         return commands[args.lab_command](args, State())
     except SidecarError as error:
@@ -102,6 +105,13 @@ def main(args: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         print("\ninterrupted", file=sys.stderr)
         return INTERRUPTED
+
+
+def search_path(environ: Mapping[str, str]) -> str:
+    """PATH with where an ordinary user's lacks the servers: /usr/sbin, and the folder `make setup` unpacks into."""
+    cache = Path(environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "carp-sidecar" / "bin"
+    wanted = [str(cache), *environ.get("PATH", os.defpath).split(os.pathsep), "/usr/sbin", "/sbin"]
+    return os.pathsep.join(dict.fromkeys(wanted))
 
 
 def plan_of(args: argparse.Namespace) -> dict[str, Any]:

@@ -113,7 +113,9 @@ def read_answer(connection: socket.socket) -> tuple[bytes, list[int]]:
 
 def enter(state: State, name: str, command: Sequence[str]) -> None:
     """Become `command` inside a node, on the caller's terminal. Returns only by raising `LabError`."""
-    if shutil.which(command[0]) is None:
+    environment = python_environment()
+    environment["PATH"] = os.pathsep.join([os.path.dirname(sys.executable), environment.get("PATH", os.defpath)])
+    if shutil.which(command[0], path=environment["PATH"]) is None:
         package = PACKAGES.get(os.path.basename(command[0]))
         install = f"; sudo apt-get install {package}" if package else ""
         raise LabError(f"{command[0]} is not installed on this machine{install}")
@@ -123,8 +125,6 @@ def enter(state: State, name: str, command: Sequence[str]) -> None:
     spaces = ["--mount", "--net", "--uts", "--ipc", "--pid"]
     if os.stat(f"/proc/{pid}/ns/user").st_ino != os.stat("/proc/self/ns/user").st_ino:
         spaces += ["--user", "--preserve-credentials"]
-    environment = python_environment()
-    environment["PATH"] = os.pathsep.join([os.path.dirname(sys.executable), environment.get("PATH", os.defpath)])
     argv = ["nsenter", f"--target={pid}", *spaces, "--", *command]
     os.execvpe(argv[0], argv, environment)  # noqa: S606 - that is the purpose
 

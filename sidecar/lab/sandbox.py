@@ -35,15 +35,15 @@ def open_sandbox(hostname: str = "") -> Space:
     try:
         return Space(hostname, user=not may_unshare(), keep=keep)
     except SpaceError as error:
-        raise SpaceError(explain(str(error))) from error
+        raise SpaceError(explain(str(error), privileged=may_unshare())) from error
 
 
-def explain(said: str, settings: Path = Path("/proc/sys")) -> str:
+def explain(said: str, settings: Path = Path("/proc/sys"), *, privileged: bool) -> str:
     """Why the kernel refused a namespace, and what to change, in one line."""
     said = " ".join(said.split())
     for name, forbidding, allowing in REFUSALS:
         file = settings / name
-        if not may_unshare() and file.exists() and file.read_text().strip() == forbidding:
+        if not privileged and file.exists() and file.read_text().strip() == forbidding:
             key = name.replace("/", ".")
             return (
                 f"the kernel refuses namespaces to ordinary users: {key}={forbidding} ({said}); "

@@ -46,7 +46,7 @@ def furnish(plan: dict[str, object]) -> None:
     mount("-t", "tmpfs", "-o", "nosuid,nodev,mode=755", "tmpfs", "/run")
     for path, descriptor in kept:
         os.makedirs(path, exist_ok=True)
-        mount("--bind", f"/proc/self/fd/{descriptor}", path, descriptor=descriptor)
+        mount("--no-canonicalize", "--bind", f"/proc/self/fd/{descriptor}", path, descriptor=descriptor)
         os.close(descriptor)
     os.makedirs("/run/lock", exist_ok=True)
     if plan["hostname"]:

@@ -1,0 +1,128 @@
+"""The laboratory is tested with its real parts: namespaces, chronyd, ucarp, carp-sidecar. All of it ends by itself.
+
+Started without CAP_SYS_ADMIN (outside `make test`), what needs it is skipped with the reason.
+"""
+
+import contextlib
+import os
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from sidecar.lab.space import may_unshare
+from sidecar.lab.topology import Network
+
+NOBODY_IN_PARTICULAR = 54321
+CHECKOUT = Path(__file__).resolve().parents[2]
+
+
+def wait_until(true: Callable[[], object], seconds: float = 10.0) -> None:
+    """Give something real the time it needs; fails if it does not come true."""
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, f"not within {seconds} s"
+        time.sleep(0.02)
+
+
+def marked(mark: str) -> list[int]:
+    """Every process that inherited this mark in its environment, wherever it is."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            if entry.name.isdigit() and mark.encode() in (entry / "environ").read_bytes():
+                found.append(int(entry.name))
+    return found
+
+
+@dataclass
+class Person:
+    """Somebody who types commands: `prefix` makes who it is, `python` an interpreter that this somebody may run."""
+
+    prefix: Sequence[str] = ()
+    python: str = sys.executable
+    mark: str = field(default_factory=lambda: f"LAB_TEST_MARK={uuid.uuid4().hex}")
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def command(self, module: str, *arguments: str) -> list[str]:
+        return [*self.prefix, self.python, "-m", module, *arguments]
+
+    def env(self) -> dict[str, str]:
+        key, _, value = self.mark.partition("=")
+        paths = [str(CHECKOUT), *(path for path in sys.path if path.endswith("site-packages"))]
+        fixed = {"PYTHONPATH": os.pathsep.join(paths), "PYTHONDONTWRITEBYTECODE": "1", key: value, "COLUMNS": "120"}
+        inherited = {name: text for name, text in os.environ.items() if not name.startswith(("COV_", "CARP_"))}
+        return inherited | fixed | self.environment
+
+    def run(self, module: str, *arguments: str, timeout: float = 60) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            self.command(module, *arguments),
+            env=self.env(),
+            cwd="/",
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+
+    def lab(self, *arguments: str, timeout: float = 60) -> "subprocess.CompletedProcess[str]":
+        return self.run("sidecar.lab", *arguments, timeout=timeout)
+
+
+@pytest.fixture
+def me(tmp_path: Path) -> Iterator[Person]:
+    """Whoever runs the tests, with a lab folder of its own; nothing of it may be left at the end."""
+    person = Person(environment={"XDG_RUNTIME_DIR": str(tmp_path)})
+    yield person
+    person.lab("down")
+    wait_until(lambda: not marked(person.mark))
+
+
+@pytest.fixture
+def somebody(tmp_path: Path) -> Iterator[Person]:
+    """An ordinary user without any privilege, where the kernel lets such a one make namespaces."""
+    person = ordinary()
+    folder = tmp_path / "home"
+    folder.mkdir(mode=0o777)
+    folder.chmod(0o777)
+    for parent in tmp_path.parents:  # pytest keeps its folders private
+        if parent.name.startswith("pytest-"):
+            parent.chmod(0o755)
+    tmp_path.chmod(0o755)
+    person.environment |= {"XDG_RUNTIME_DIR": str(folder), "HOME": str(folder)}
+    yield person
+    person.lab("down")
+    wait_until(lambda: not marked(person.mark))
+
+
+def ordinary() -> Person:
+    real = ["setpriv", f"--reuid={NOBODY_IN_PARTICULAR}", f"--regid={NOBODY_IN_PARTICULAR}", "--clear-groups"]
+    powerless = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", "--ambient-caps=-all"]
+    probe = "import os, subprocess, rich, yaml; raise SystemExit(subprocess.call(['unshare', '-Urnpf', 'true']))"
+    candidates = [Person(python=sys.executable)] if not may_unshare() else []
+    candidates += [Person([*real, "env"], python) for python in (sys.executable, "/usr/bin/python3")]
+    candidates += [
+        Person([*powerless, "env"])
+    ]  # checkout or interpreter are not readable by others: root without powers
+    said = ""
+    for person in candidates:
+        tried = subprocess.run(
+            [*person.prefix, person.python, "-c", probe], env=person.env(), capture_output=True, text=True, check=False
+        )
+        if tried.returncode == 0:
+            return person
+        said = tried.stderr.strip()
+    pytest.skip(f"no ordinary user can make namespaces here: {said}")
+
+
+@pytest.fixture
+def network() -> Iterator[Network]:
+    if not may_unshare():
+        pytest.skip("needs root or `make test` (python -m sidecar.lab.sandbox)")
+    with Network() as made:
+        yield made
