@@ -1,1 +1,1 @@
-"""Floor 1, the sniff command: names and verifies what is on the wire; the daemon never loads it."""
+"""What is on the wire: CARP and VRRP frames, live or from a capture, decoded and verified as `run` does it."""
