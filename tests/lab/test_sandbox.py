@@ -1,5 +1,6 @@
 """A command in the sandbox reaches nothing of the machine, ends with everything it started, and passes for itself."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -72,8 +73,10 @@ def test_a_signal_to_the_sandbox_reaches_the_command(me: Person, number: signal.
 
 def test_ctrl_c_at_the_terminal_reaches_the_command_once(me: Person) -> None:
     program = (
-        "import time\nprint('ready', flush=True)\n"
-        "for _ in range(2):\n  try: time.sleep(1)\n  except KeyboardInterrupt: print('interrupted', flush=True)\n"
+        "import time\n"
+        "for wait in (5, 1):\n"
+        "  try: print('ready', flush=True); time.sleep(wait)\n"
+        "  except KeyboardInterrupt: print('interrupted', flush=True)\n"
     )
     ours, theirs = os.openpty()
     command = ["setsid", "--ctty", "--wait", *me.command(SANDBOX, "--", sys.executable, "-c", program)]
@@ -81,11 +84,9 @@ def test_ctrl_c_at_the_terminal_reaches_the_command_once(me: Person) -> None:
         os.close(theirs)
         said = os.read(ours, 1000)
         os.write(ours, b"\x03")
-        while b"done" not in said:
-            try:
-                said += os.read(ours, 1000)
-            except OSError:  # the terminal is closed: everything has ended
-                break
+        with contextlib.suppress(OSError):  # the terminal is closed when everything has ended
+            while more := os.read(ours, 1000):
+                said += more
     os.close(ours)
     assert said.count(b"interrupted") == 1
 
@@ -106,14 +107,14 @@ def test_a_killed_sandbox_takes_everything_inside_with_it(me: Person) -> None:
 
 
 def test_a_sandbox_works_inside_a_sandbox(me: Person) -> None:
-    inner = [sys.executable, "-m", SANDBOX, "--", "sh", "-c", "ip link add dummy0 type dummy; echo $$; exit 5"]
+    inner = [sys.executable, "-m", SANDBOX, "--", "sh", "-c", "ip link add made0 type veth; echo $$; exit 5"]
     done = me.run(SANDBOX, "--", sys.executable, "-m", SANDBOX, "--", *inner)
     assert done.returncode == 5, done.stderr
     assert int(done.stdout) < 20
 
 
 def test_an_ordinary_user_is_root_inside_and_may_make_interfaces(somebody: Person) -> None:
-    look = "id -u; ip link add dummy0 type dummy && ip link set dummy0 up && ip netns add inner && echo made"
+    look = "id -u; ip link add made0 type veth && ip link set made0 up && ip netns add inner && echo made"
     done = somebody.run(SANDBOX, "--", somebody.python, "-m", SANDBOX, "--", "sh", "-c", look)
     assert done.stdout == "0\nmade\n", done.stderr
 
