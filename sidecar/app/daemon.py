@@ -20,6 +20,7 @@ from pyroute2 import IPRoute
 from sidecar.app.carpdevs import Carpdev, Carpdevs
 from sidecar.app.observer import ElectionObserver
 from sidecar.app.realtime import ask_for_realtime, freeze_heap
+from sidecar.app.reload import keys_of
 from sidecar.app.vhost import Identity, VirtualHost
 from sidecar.carp.auth import Key
 from sidecar.carp.demotion import ADDRESSES
@@ -30,7 +31,6 @@ from sidecar.net.host import Host, Placement
 from sidecar.net.interface import holding_subnet_of
 from sidecar.net.keepsake import Keepsake
 from sidecar.net.rtnl import Rtnl
-from sidecar.settings.passphrases import read_passphrases
 from sidecar.settings.values import MacMode, RunSettings, VhostSettings
 
 if TYPE_CHECKING:
@@ -42,12 +42,6 @@ _UNKNOWN_TIME: Final = 240
 _FORGIVE_ADDRESSES: Final = 60.0
 _STOP_LIMIT: Final = 3.0
 """Seconds for all hand-overs of a shutdown together; each takes at most one."""
-
-
-def keys_of(settings: VhostSettings) -> tuple[Key, ...]:
-    """The keys of a virtual host, numbered from 1 in the order of its file."""
-    secrets = read_passphrases(settings.passphrase_file)
-    return tuple(Key(secret, number) for number, secret in enumerate(secrets, 1))
 
 
 class Daemon:

@@ -1,0 +1,127 @@
+"""What may change while it runs: keys when their file changes, the rest on SIGHUP. A bad candidate changes nothing.
+
+A candidate is judged whole before any of it is taken. What cannot change without a new election elsewhere (vhid,
+carpdev, MAC, how many virtual hosts) or without new sockets (http, control, ...) is refused with what to do instead.
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from sidecar.app.vhost import VirtualHost
+from sidecar.carp.auth import Key
+from sidecar.errors import ConfigError, SidecarError
+from sidecar.settings.passphrases import read_passphrases
+from sidecar.settings.values import RunSettings, VhostSettings
+
+_log: Final = logging.getLogger(__name__)
+_POLL: Final = 2.0
+"""Seconds between looks at the passphrase files: a change is noticed within 5 s."""
+
+
+def keys_of(settings: VhostSettings) -> tuple[Key, ...]:
+    """The keys of a virtual host, numbered from 1 in the order of its file. ``ConfigError`` when it is unusable."""
+    secrets = read_passphrases(settings.passphrase_file)
+    return tuple(Key(secret, number) for number, secret in enumerate(secrets, 1))
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """Enough of a file to tell that it was changed or, as Kubernetes does, that a link leads to another one."""
+
+    inode: int
+    modified: int
+    size: int
+
+
+def _seen(path: Path) -> _Seen | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return _Seen(found.st_ino, found.st_mtime_ns, found.st_size)
+
+
+class Reloader:
+    """Keeps keys and settings of running virtual hosts. ``failed`` says whether the last candidate was refused."""
+
+    def __init__(self, settings: RunSettings, vhosts: Sequence[VirtualHost]) -> None:
+        self.settings = settings
+        self.failed = False
+        self._vhosts = tuple(vhosts)
+        self._keys = [keys_of(vhost) for vhost in settings.vhosts]
+        self._files = [_seen(vhost.passphrase_file) for vhost in settings.vhosts]
+
+    async def watch(self) -> None:
+        """Look at the passphrase files for as long as it runs."""
+        while True:
+            await asyncio.sleep(_POLL)
+            files = [_seen(vhost.passphrase_file) for vhost in self.settings.vhosts]
+            if files != self._files:
+                self._files = files
+                self._guarded(self.settings)
+
+    def reload(self) -> bool:
+        """Read everything again (SIGHUP); whether it was taken."""
+        return self._guarded(None)
+
+    def _guarded(self, settings: RunSettings | None) -> bool:
+        try:
+            candidate = settings if settings is not None else self.settings.again()
+            changes = self._take(candidate)
+        except SidecarError as error:
+            self.failed = True
+            for line in str(error).splitlines():
+                _log.error("not reloaded, everything stays as it was: %s", line)
+            return False
+        self.failed = False
+        for change in changes:
+            _log.info("reloaded: %s", change)
+        return True
+
+    def _take(self, candidate: RunSettings) -> list[str]:
+        """All or nothing: every reason to refuse comes before the first change."""
+        refuse_fixed(self.settings, candidate)
+        keys = [keys_of(vhost) for vhost in candidate.vhosts]
+        changes = []
+        for number, vhost in enumerate(self._vhosts):
+            changes += self._apply(vhost, candidate.vhosts[number], keys[number], number)
+        self.settings = candidate
+        return changes or ["nothing changed"]
+
+    def _apply(self, vhost: VirtualHost, settings: VhostSettings, keys: tuple[Key, ...], number: int) -> list[str]:
+        changes = []
+        if keys != self._keys[number]:
+            self._keys[number] = keys
+            vhost.believe(keys)
+            changes.append(f"vhid {vhost.config.vhid}: {len(keys)} key{'s' * (len(keys) > 1)}")
+        if settings.config != vhost.config:
+            vhost.reconfigure(settings.config)
+            changes.append(f"vhid {vhost.config.vhid}: configuration")
+        return changes
+
+
+def refuse_fixed(running: RunSettings, candidate: RunSettings) -> None:
+    """``ConfigError`` when the candidate differs in what needs a restart."""
+    if [one.config.vhid for one in candidate.vhosts] != [one.config.vhid for one in running.vhosts]:
+        vhids = ",".join(str(one.config.vhid) for one in candidate.vhosts)
+        raise ConfigError("vhid", vhids, "which virtual hosts there are cannot change while running", _RESTART)
+    for old, new in zip(running.vhosts, candidate.vhosts, strict=True):
+        _refuse_difference(old, new, ("interface", "mac", "replay", "lease_s"))
+        if new.config.families != old.config.families or bool(new.config.peers) != bool(old.config.peers):
+            rule = "neither the families nor multicast against unicast can change while running"
+            raise ConfigError("addresses", ",".join(map(str, new.config.addresses)), rule, _RESTART)
+    _refuse_difference(running, candidate, ("node", "ntp", "http", "control", "kubernetes", "readiness"))
+
+
+_RESTART: Final = "restart the daemon to change it"
+
+
+def _refuse_difference(old: object, new: object, names: Sequence[str]) -> None:
+    for name in names:
+        value = getattr(new, name)
+        if value != getattr(old, name):
+            raise ConfigError(name, value, "cannot change while running", _RESTART)
