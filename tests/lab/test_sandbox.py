@@ -120,9 +120,9 @@ def test_an_ordinary_user_is_root_inside_and_may_make_interfaces(somebody: Perso
 
 
 def test_a_command_that_is_not_there_is_one_clear_line(me: Person) -> None:
-    done = me.run(SANDBOX, "--", "no-such-command")
+    done = me.run(SANDBOX, "--", "/no/such/command")
     assert done.returncode == 1
-    assert done.stderr == "sandbox: No such file or directory: no-such-command\n"
+    assert done.stderr == "sandbox: No such file or directory: /no/such/command\n"
 
 
 def test_no_command_is_wrong_usage(me: Person) -> None:
