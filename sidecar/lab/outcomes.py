@@ -129,9 +129,9 @@ class Outcomes:
         for forgotten in (self.by_node, self.longest, self.handovers, self.unanswered_at, self._open):
             forgotten.clear()
 
-    def finish(self) -> None:
-        """Nothing more will come: what is still open for longer than an answer may take is lost."""
-        self._expire(self.now - LATE_SECONDS / 2)
+    def finish(self, in_flight: float = 0.5) -> None:
+        """Nothing more will come: what was asked more than `in_flight` seconds ago and is still open is lost."""
+        self._expire(self.now - in_flight if in_flight else float("inf"))
 
     @property
     def unanswered(self) -> int:
