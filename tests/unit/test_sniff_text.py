@@ -29,8 +29,8 @@ def carp(
     return encode(Advertisement(7, advbase, advskew, demote, counter, signer.sign(counter)))
 
 
-def vrrp(vrid: int = 7) -> bytes:
-    return bytes(IP() / VRRP(vrid=vrid, priority=100, addrlist=["10.9.0.200"]))[20:]
+def vrrp(vrid: int = 7, priority: int = 100) -> bytes:
+    return bytes(IP() / VRRP(vrid=vrid, priority=priority, addrlist=["10.9.0.200"]))[20:]
 
 
 def seen(
@@ -91,6 +91,7 @@ def test_a_frame_that_the_capture_cut_is_not_blamed_on_its_sender() -> None:
 
 def test_vrrp_on_one_line() -> None:
     assert "  VRRPv2 id 7 priority 100 every 1 s for 10.9.0.200, authentication none  " in line(seen(vrrp()))
+    assert "priority 0 (resigns) every 1 s" in line(seen(vrrp(priority=0)))
 
 
 def test_a_capture_without_times_has_none() -> None:
