@@ -41,7 +41,7 @@ class Lab(NamedTuple):
         return path
 
     def sniff(self, pcap: Path, key: bytes | None, addresses: Iterable[str], *more: str) -> list[Record]:
-        command = [sys.executable, "-m", "sidecar.sniff", "--pcap", str(pcap), "--json", *more]
+        command = [sys.executable, "-m", "sidecar", "sniff", "--pcap", str(pcap), "--json", *more]
         if key is not None:
             passphrases = self.folder / "passphrases"
             passphrases.write_bytes(key + b"\n")
@@ -272,7 +272,7 @@ def test_a_real_vrrp_router_is_told_from_carp(lab: Lab, key: bytes | None) -> No
 
 def test_carp_and_vrrp_of_the_same_number_are_a_clash(lab: Lab) -> None:
     pcap = lab.capture([*rdpcap(str(DATA / "vrrp-keepalived.pcap")), *rdpcap(str(DATA / "pcaps" / "n01_single.pcap"))])
-    command = [sys.executable, "-m", "sidecar.sniff", "--pcap", str(pcap)]
+    command = [sys.executable, "-m", "sidecar", "sniff", "--pcap", str(pcap)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
     (clash,) = [line for line in done.stdout.splitlines() if line.startswith("CLASH")]
     assert "VRRP id 1 (10.77.0.1) and CARP vhid 1 (10.9.9.1)" in clash

@@ -17,7 +17,7 @@ from sidecar.lab.topology import Network, Node
 
 pytestmark = pytest.mark.netns
 
-SNIFF = [sys.executable, "-m", "sidecar.sniff"]
+SNIFF = [sys.executable, "-m", "sidecar", "sniff"]
 CHECKOUT = Path(__file__).resolve().parents[2]
 VECTORS = json.loads((CHECKOUT / "tests/golden/data/carp-vectors.json").read_text())["vectors"]
 DUAL = next(vector for vector in VECTORS if vector["name"] == "mixed-v4-v6")
@@ -195,7 +195,9 @@ def test_without_cap_net_raw_it_says_so_in_one_line(network: Network) -> None:
     drop = ["setpriv", "--bounding-set=-net_raw", "--inh-caps=-all"]
     done = node.run([*drop, "env", f"PYTHONPATH={CHECKOUT}", *SNIFF, "--interface", "eth0"])
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == ("sniff: listening on eth0 needs CAP_NET_RAW: run as root, or read a capture with --pcap\n")
+    assert done.stderr == (
+        "carp-sidecar: listening on eth0 needs CAP_NET_RAW: run as root, or read a capture with --pcap\n"
+    )
 
 
 def test_the_interface_is_left_as_it_was(network: Network, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from sidecar.carp.packet import Advertisement, encode
 from sidecar.sniff.live import read_ancillary
 from sidecar.sniff.options import read_addresses
 
-SNIFF = [sys.executable, "-m", "sidecar.sniff"]
+SNIFF = [sys.executable, "-m", "sidecar", "sniff"]
 DIGEST = Authenticator(7, read_addresses("10.9.0.100"), [Key(b"secret")], sign_link_local=True).sign(5)
 PAYLOAD = encode(Advertisement(7, 1, 0, 0, 5, DIGEST))
 FRAME = bytes.fromhex("01005e00001200005e00010708004510003800004000ff7091290a090001e0000012") + PAYLOAD
@@ -91,7 +91,7 @@ def test_what_stands_before_the_damage_is_printed_and_the_exit_code_is_1(pcap: P
     assert ("2 frames" in done.stdout) is (form != "--json")
     assert done.returncode == 1
     assert done.stderr == (
-        f"sniff: capture {pcap} is damaged after frame 4: it was cut short, 1 of 70 bytes are missing\n"
+        f"carp-sidecar: capture {pcap} is damaged after frame 4: it was cut short, 1 of 70 bytes are missing\n"
     )
 
 
@@ -111,7 +111,7 @@ def test_what_is_no_capture_is_one_line_and_exit_code_1(tmp_path: Path, content:
 def test_a_wrong_setting_is_exit_code_78(pcap: Path) -> None:
     done = sniff("--pcap", pcap, "--vhid", "300")
     assert done.returncode == 78
-    assert done.stderr.startswith("sniff: --vhid=300: must be a whole number from 1 to 255;")
+    assert done.stderr.startswith("carp-sidecar: --vhid=300: must be a whole number from 1 to 255;")
 
 
 def test_wrong_usage_is_exit_code_2() -> None:
