@@ -76,6 +76,16 @@ class Config:
             return self.advskew
         return max(self.advskew, min(MAX_DEMOTED_ADVSKEW, self.advskew + demotion))
 
+    def handicap(self, demotion: int) -> int:
+        """Units of advskew that a node waits longer by than its effective advskew says, so that fitter ones go first.
+
+        OpenBSD's demotion is not in the advskew at all; FreeBSD's makes all those equal that it raises to its limit.
+        """
+        if self.dialect is Dialect.OPENBSD:
+            return self.demote_byte(demotion)
+        clamped = demotion > 0 and self.effective_advskew(demotion) >= MAX_DEMOTED_ADVSKEW
+        return self.advskew if clamped else 0
+
     def demote_byte(self, demotion: int) -> int:
         """The demotion that travels in a byte of its own, 0-255."""
         return min(255, demotion) if self.dialect is Dialect.OPENBSD else 0

@@ -20,8 +20,8 @@ from sidecar.carp.effects import Effect, Reason, State
 from sidecar.carp.events import Event
 from sidecar.carp.peers import Peer, PeerTable
 from sidecar.carp.status import Status
-from sidecar.carp.tenure import Handover, Mastership, Standby, Takeover, Then
-from sidecar.carp.terms import STEP_DOWN_AGAIN, Terms
+from sidecar.carp.tenure import Handover, Lots, Mastership, Standby, Takeover, Then
+from sidecar.carp.terms import LOT_STAGGER, STEP_DOWN_AGAIN, Terms
 from sidecar.carp.verdict import Verdict
 
 Effects = tuple[Effect, ...]
@@ -29,15 +29,17 @@ Effects = tuple[Effect, ...]
 _SOON: Final = 0.001
 _RENEW: Final[Effects] = (do.RenewLease(),)
 _NOTHING: Final[Effects] = ()
+_YIELDS: Final = {Verdict.BETTER: Reason.BETTER_PEER, Verdict.EQUAL: Reason.EQUAL_PEER}
+"""The hearer yields, to an equal too (BSD)."""
 
 
 class Election:
     """``handle(event, now) -> effects``, ``deadline``, ``status``: three members and nothing else."""
 
     def __init__(self, config: Config, jitter: Callable[[], float] = float) -> None:
-        """``jitter``: a number in [0, 1), drawn when two equal masters have heard each other; 0.0 by default."""
+        """``jitter``: a number in [0, 1), drawn when an equal peer is known; 0.0 by default."""
         self._config = config
-        self._jitter = jitter
+        self._lots = Lots(jitter)
         self._state = State.INIT
         self._since = 0.0
         self._reason = "not started"
@@ -123,7 +125,7 @@ class Election:
         old, self._state = self._state, state
         self._since = now
         self._reason = f"{reason}: {detail}" if detail else str(reason)
-        self._standby = Standby(self._config.families, now)
+        self._standby = Standby(self._terms.families, now, self._lots.draw(self._terms.lot))
         self._mastership = Mastership(now)
         return do.StateChanged(old, state, reason, detail)
 
@@ -141,9 +143,12 @@ class Election:
         self._deadline = due if due > now else now + _SOON
 
     def _begin(self, reason: Reason, detail: str, now: float) -> Effects:
+        """Take part. What failed on a carpdev that has gone is forgiven: a backup could never show that it is well."""
         if not self._started or self._stopping or not self._carpdev_up or self._state is not State.INIT:
             return _NOTHING
-        return (self._enter(State.BACKUP, reason, detail, now),)
+        self._send_errors = SendErrors()
+        forgiven = (*self._demote(SEND_ERRORS, 0, now), *self._demote(ADDRESSES, 0, now))
+        return (self._enter(State.BACKUP, reason, detail, now), *forgiven)
 
     def _leave_for(self, state: State, reason: Reason, detail: str, now: float) -> Effects:
         """Stop being master or backup; a master releases before anything else."""
@@ -161,6 +166,8 @@ class Election:
         return (*effects, do.Stopped()) if self._stopping else effects
 
     def _on_shutdown(self, now: float) -> Effects:
+        if self._stopping:
+            return _NOTHING
         self._stopping = True
         if self._state is State.MASTER:
             return self._hand_over(Then.STOP, "", now)
@@ -174,6 +181,7 @@ class Election:
         moved = config.addresses != self._config.addresses
         self._config = config
         self._terms = Terms.of(config, self._ledger.total)
+        self._lots.needed = False
         self._standby.heard = {family: self._standby.heard.get(family, now) for family in config.families}
         if self._state is not State.MASTER:
             return _NOTHING
@@ -183,26 +191,24 @@ class Election:
     def _become_master(self, reason: Reason, detail: str, now: float) -> Effects:
         """Tell the peers first, then own the addresses, then tell the neighbours."""
         changed = self._enter(State.MASTER, reason, detail, now)
+        self._last_master = None
         return (changed, *self._advertise(now), do.HoldAddresses(self._config.addresses), do.Announce())
 
     def _advertise(self, now: float) -> Effects:
-        """One advertisement now; the next an interval after this one was due, or after now when that is past."""
-        master, interval = self._mastership, self._terms.interval
-        due = master.advertise_at + interval
-        master.advertise_at = due if now < due <= now + interval else now + interval
-        master.advertised_at = now
+        """One advertisement, now."""
+        self._mastership.advertised(now, self._terms.interval)
         return (self._terms.advertisement,)
 
     def _on_sent(self, now: float) -> Effects:
-        renew = _RENEW if self._state is State.MASTER else _NOTHING
-        if self._send_errors.succeeded():
-            return renew + self._demote(SEND_ERRORS, 0, now)
-        return renew
+        forgiven = self._demote(SEND_ERRORS, 0, now) if self._send_errors.succeeded() else _NOTHING
+        return _RENEW + forgiven if self._state is State.MASTER else forgiven
 
     def _on_addresses_failed(self, detail: str, now: float) -> Effects:
         """A master that cannot own the address is none: let go and bow out, so that a better node takes it at once."""
         if self._state is not State.MASTER:
             return self._demote(ADDRESSES, FULL_DEMOTION, now)
+        if self._stopping:
+            return (*self._leave_for(State.INIT, Reason.ADDRESSES_FAILED, detail, now), do.Stopped())
         left = self._leave_for(State.BACKUP, Reason.ADDRESSES_FAILED, detail, now)
         return (*left, *self._demote(ADDRESSES, FULL_DEMOTION, now), self._terms.bow_out)
 
@@ -213,9 +219,10 @@ class Election:
             return self._on_master_deadline(now)
         if self._resting_until is not None:
             self._resting_until = None
-            self._standby = Standby(self._config.families, now)
+            self._standby = Standby(self._terms.families, now, self._lots.draw(self._terms.lot))
             return _NOTHING
-        return self._on_backup_deadline(now)
+        takeover = self._standby.takeover_due(now)
+        return self._become_master(takeover.reason, takeover.detail, now)
 
     def _on_master_deadline(self, now: float) -> Effects:
         master = self._mastership
@@ -226,68 +233,65 @@ class Election:
             effects += self._step_down(now)
         return effects
 
-    def _on_backup_deadline(self, now: float) -> Effects:
-        takeover = self._standby.takeover
-        if takeover is not None and now >= takeover.at:
-            return self._become_master(takeover.reason, takeover.detail, now)
-        silent = now - self._standby.silent_since()
-        return self._become_master(Reason.MASTER_DOWN, f"nothing heard for {silent:.3f} s", now)
-
     def _on_advertisement(self, event: on.AdvertisementReceived, now: float) -> Effects:
-        if self._state is State.INIT or event.family not in self._standby.heard:
+        if self._state is State.INIT or event.family not in self._terms.families:
             return _NOTHING
-        advertisement = event.advertisement
-        verdict = self._terms.judge(advertisement)
-        peer = self._peers.hear(event.source, event.speaker, advertisement, event.key, now)
+        verdict = self._terms.judge(event.advertisement)
+        peer = self._peers.hear(event.source, event.speaker, event.advertisement, event.key, now)
+        if verdict is Verdict.EQUAL and not self._lots.needed:
+            self._lots.needed = True
+            self._standby.extra_patience = self._lots.draw(self._terms.lot)
         if self._state is State.MASTER:
-            return self._master_hears(peer, verdict, now)
+            return self._master_hears(peer, verdict, event.family, now)
         return self._backup_hears(peer, verdict, event.family, now)
 
     def _backup_hears(self, peer: Peer, verdict: Verdict, family: Family, now: float) -> Effects:
-        self._last_master = None if peer.left else peer
         if peer.left:
-            return self._invited(Reason.PEER_BOWED_OUT, peer, self._terms.stagger_after(peer), now)
-        self._standby.heard[family] = now
-        self._standby.extra_patience = 0.0
+            return self._backup_is_left(peer, family, now)
+        self._last_master = peer
+        self._standby.hear(family, peer.source, now)
         reason = self._terms.reason_to_take_over(verdict)
         if reason is not None:
             return self._invited(reason, peer, self._terms.stagger, now)
         self._standby.takeover = None
         return _NOTHING
 
+    def _backup_is_left(self, peer: Peer, family: Family, now: float) -> Effects:
+        if not self._standby.is_left_by(family, peer.source):
+            return _NOTHING
+        self._last_master = None
+        return self._invited(Reason.PEER_BOWED_OUT, peer, self._terms.stagger_after(peer), now)
+
     def _invited(self, reason: Reason, peer: Peer, delay: float, now: float) -> Effects:
         """Take over after a delay that lets a better backup speak first; at once when there is none to wait for."""
         if self._resting_until is not None:
             return _NOTHING
+        delay += self._lots.draw(LOT_STAGGER)
         if delay <= 0:
             return self._become_master(reason, peer.describe(), now)
         self._standby.invite(Takeover(now + delay, reason, peer.describe()))
         return _NOTHING
 
-    def _master_hears(self, peer: Peer, verdict: Verdict, now: float) -> Effects:
+    def _master_hears(self, peer: Peer, verdict: Verdict, family: Family, now: float) -> Effects:
         if peer.left:
             return _NOTHING
         handover = self._mastership.handover
-        if handover is not None:
-            self._last_master = peer
-            return self._finish(handover, f"to {peer.address}", now)
-        if verdict is Verdict.BETTER or verdict is Verdict.EQUAL:
-            return self._yield_to(peer, verdict, now)
-        return self._insist(now)
-
-    def _yield_to(self, peer: Peer, verdict: Verdict, now: float) -> Effects:
-        """The hearer yields, to an equal too (BSD); after an equal, patience differs so that both don't return."""
-        equal = verdict is Verdict.EQUAL
-        reason = Reason.EQUAL_PEER if equal else Reason.BETTER_PEER
-        effects = self._leave_for(State.BACKUP, reason, peer.describe(), now)
+        if verdict not in _YIELDS and (handover is None or handover.then is Then.STAY):
+            return self._insist(now)
+        if handover is None:
+            effects = self._leave_for(State.BACKUP, _YIELDS[verdict], peer.describe(), now)
+        else:
+            effects = self._finish(handover, f"to {peer.address}", now)
         self._last_master = peer
-        self._standby.extra_patience = self._jitter() * self._terms.interval if equal else 0.0
+        self._standby.follow(family, peer.source, now)
         return effects
 
     def _insist(self, now: float) -> Effects:
         """A worse master is there: speak at once so that it yields, and mend what its announcements broke."""
-        if now - self._mastership.advertised_at < self._terms.interval / 4:
+        self._mastership.handover = None
+        if now - self._mastership.insisted_at < self._terms.interval / 4:
             return _NOTHING
+        self._mastership.insisted_at = now
         return (*self._advertise(now), do.Announce())
 
     def _demote(self, cause: str, amount: int, now: float) -> Effects:
@@ -299,44 +303,40 @@ class Election:
         self._terms = Terms.of(self._config, self._ledger.total)
         changed: Effects = (do.DemotionChanged(old, self._ledger.total, cause),)
         master = self._mastership
-        if self._state is not State.MASTER or master.handover is not None:
+        if self._state is not State.MASTER:
             return changed
-        if rise > 0 and master.step_down_at is None:
-            master.step_down_at = now + self._terms.plain_interval
         if self._ledger.total == 0:
             master.step_down_at = None
-        return (*changed, *self._advertise(now))
+        elif rise > 0:
+            master.step_down_by(now + self._terms.plain_interval)
+        return changed if master.handover is not None else (*changed, *self._advertise(now))
 
     def _step_down(self, now: float) -> Effects:
         """Still master though demoted: hand over to a peer that would not preempt, and try again while it lasts."""
-        if self._should_step_down():
-            return self._hand_over(Then.STAY, f"demotion {self._ledger.total}", now)
         self._mastership.step_down_at = now + STEP_DOWN_AGAIN
-        return _NOTHING
-
-    def _should_step_down(self) -> bool:
-        """When a better peer is known, or when this node serves nothing and cannot know who else is there."""
-        better = (peer for peer in self._peers.present() if self._terms.compare(peer) is Verdict.BETTER)
-        return self._ledger.total >= FULL_DEMOTION or any(better)
+        better = self._terms.better_of(self._peers.present())
+        for peer in better:
+            peer.asked += 1
+        if not better and self._ledger.total < FULL_DEMOTION:
+            return _NOTHING
+        return self._hand_over(Then.STAY, f"demotion {self._ledger.total}", now)
 
     def _hand_over(self, then: Then, detail: str, now: float, rest: float = 0.0) -> Effects:
         """Bow out and go on answering, without another word, until somebody else speaks."""
-        if self._state is not State.MASTER:
+        if self._state is not State.MASTER or not self._mastership.would_hand_over(then):
             return _NOTHING
-        self._mastership.handover = Handover(now + self._terms.handover_limit, then, detail, rest)
+        self._mastership.handover = Handover(now + self._terms.handover_limit(then), then, detail, rest)
         return (self._terms.bow_out,)
 
     def _on_resign(self, seconds: float, now: float) -> Effects:
-        if self._state is State.BACKUP:
-            self._standby.takeover = None
-            self._resting_until = now + seconds
+        self._standby.takeover = None
+        self._resting_until = now + seconds
         return self._hand_over(Then.REST, f"for {seconds:g} s", now, seconds)
 
     def _handover_timed_out(self, handover: Handover, now: float) -> Effects:
         if handover.then is not Then.STAY:
             return self._finish(handover, "nobody took over", now)
         self._mastership.handover = None
-        self._mastership.step_down_at = now + STEP_DOWN_AGAIN if self._ledger.total else None
         return self._advertise(now)
 
     def _finish(self, handover: Handover, outcome: str, now: float) -> Effects:

@@ -24,6 +24,8 @@ class Peer:
     key: int
     left: bool = False
     """It bowed out and has not spoken since."""
+    asked: int = 0
+    """How often it was asked to take over since it last spoke."""
 
     @property
     def address(self) -> str:
@@ -51,7 +53,7 @@ class PeerTable:
         peer.left = advertisement.is_bow_out
         if not peer.left:
             peer.advbase, peer.advskew, peer.demote = advertisement[1:4]
-        peer.heard_at, peer.key, peer.speaker = now, key, speaker
+        peer.heard_at, peer.key, peer.speaker, peer.asked = now, key, speaker, 0
         self._peers[source] = peer
         return peer
 

@@ -1,19 +1,20 @@
-"""What belongs to one state only: made when the state is entered, gone when it is left."""
+"""What belongs to one state only: made when the state is entered, gone when it is left. And the lots of equals."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from enum import Enum, auto
+from enum import IntEnum
+from math import inf
 
 from sidecar.carp.config import Family
 from sidecar.carp.effects import Reason
 
 
-class Then(Enum):
-    """What follows a hand-over: STAY when nobody took over; REST and STOP in any case."""
+class Then(IntEnum):
+    """What follows a hand-over: STAY when nobody took over; REST and STOP in any case. The greater one prevails."""
 
-    STAY = auto()
-    REST = auto()
-    STOP = auto()
+    STAY = 0
+    REST = 1
+    STOP = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +38,10 @@ class Takeover:
 
 @dataclass(slots=True)
 class Mastership:
-    """The deadlines of a master."""
+    """The deadlines of a master, and when it last told a worse one to go."""
 
     advertise_at: float
-    advertised_at: float = 0.0
+    insisted_at: float = -inf
     step_down_at: float | None = None
     handover: Handover | None = None
 
@@ -52,29 +53,75 @@ class Mastership:
             return self.advertise_at
         return min(self.advertise_at, self.step_down_at)
 
+    def advertised(self, now: float, interval: float) -> None:
+        """The next one an interval after this one was due, or after now when that is past."""
+        due = self.advertise_at + interval
+        self.advertise_at = due if now < due <= now + interval else now + interval
+
+    def step_down_by(self, at: float) -> None:
+        """Think of stepping down at this time, or before when that was planned."""
+        self.step_down_at = at if self.step_down_at is None else min(at, self.step_down_at)
+
+    def would_hand_over(self, then: Then) -> bool:
+        """Whether a request adds anything to the hand-over under way."""
+        return self.handover is None or then > self.handover.then
+
+
+class Lots:
+    """Equal nodes draw lots: what they heard at the same moment they would answer at the same moment, find each other
+    master, yield, and so for ever. Nothing is drawn before an equal peer is known."""
+
+    __slots__ = ("_jitter", "needed")
+
+    def __init__(self, jitter: Callable[[], float]) -> None:
+        self._jitter = jitter
+        self.needed = False
+
+    def draw(self, seconds: float) -> float:
+        """Seconds to wait, from 0 up to these."""
+        return self._jitter() * seconds if self.needed else 0.0
+
 
 class Standby:
     """The silence timers of a backup, one a family: an advertisement re-arms only its own, any one may expire."""
 
-    __slots__ = ("extra_patience", "heard", "takeover")
+    __slots__ = ("_masters", "extra_patience", "heard", "takeover")
 
-    def __init__(self, families: Iterable[Family], now: float) -> None:
+    def __init__(self, families: Iterable[Family], now: float, extra_patience: float = 0.0) -> None:
+        """``extra_patience``: seconds by which this backup waits longer than others who have heard the same."""
         self.heard = dict.fromkeys(families, now)
-        self.extra_patience = 0.0
+        self.extra_patience = extra_patience
         self.takeover: Takeover | None = None
+        self._masters: dict[Family, bytes] = {}
 
-    def silent_since(self) -> float:
-        """When the family that has been silent for longest was last heard."""
-        return min(self.heard.values())
+    def hear(self, family: Family, source: bytes, now: float) -> None:
+        """A master spoke on this family."""
+        self.heard[family] = now
+        self._masters[family] = source
 
-    def silence_due(self, patience: float) -> float:
-        """When silence will have lasted for too long."""
-        return min(self.heard.values()) + patience + self.extra_patience
+    def follow(self, family: Family, source: bytes, now: float) -> None:
+        """Give way to this master: only what is heard of it from now on has a timer.
+
+        A family that is cut off would otherwise make a backup take over, and yield, every few seconds for ever.
+        """
+        self.heard = {}
+        self.hear(family, source, now)
+
+    def is_left_by(self, family: Family, source: bytes) -> bool:
+        """Whether a goodbye comes from the master, not from one that another has taken over from meanwhile."""
+        return self._masters.get(family, source) == source
 
     def due(self, patience: float) -> float:
-        """The first of its deadlines."""
-        silence = self.silence_due(patience)
+        """The first of its deadlines: silence for too long, or an invitation."""
+        silence = min(self.heard.values()) + patience + self.extra_patience
         return silence if self.takeover is None else min(silence, self.takeover.at)
+
+    def takeover_due(self, now: float) -> Takeover:
+        """Why to take over, when a deadline has come."""
+        if self.takeover is not None and now >= self.takeover.at:
+            return self.takeover
+        silent = now - min(self.heard.values())
+        return Takeover(now, Reason.MASTER_DOWN, f"nothing heard for {silent:.3f} s")
 
     def invite(self, takeover: Takeover) -> None:
         """Follow an invitation, unless an earlier one stands."""

@@ -1,26 +1,37 @@
 """What a configuration and a total demotion amount to: computed when either changes, read at every advertisement."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Final
 
-from sidecar.carp.config import Config, interval_us
+from sidecar.carp.config import Config, Family, interval_us
 from sidecar.carp.constants import BOW_OUT, FULL_DEMOTION, MASTER_DOWN_INTERVALS, MICROSECONDS
 from sidecar.carp.effects import Reason, SendAdvertisement
 from sidecar.carp.packet import Advertisement
 from sidecar.carp.peers import Peer
+from sidecar.carp.tenure import Then
 from sidecar.carp.verdict import Standing, Verdict, compare, judge, our_standing, patience_us, their_standing
 
 HANDOVER_LIMIT: Final = 1.0
 """Seconds that a leaving master keeps answering while it waits for a successor's advertisement."""
-DECLINE: Final = 1.5
-"""Seconds that a backup lets a demoted master which is no worse than itself look for a better one: longer than
-HANDOVER_LIMIT, so that such a master comes back first and equal demotion moves nothing."""
+ASK: Final = 0.5
+"""The part of it that a demoted master waits which only asks whether anybody fit is there."""
+DECLINE: Final = 0.75
+"""The part of it that a backup lets pass when a fully demoted master which is no worse than itself says goodbye. One
+that only asked is back by then, and equal demotion moves nothing; one that leaves still answers."""
 STAGGER: Final = 0.00025
 """Seconds per unit of effective advskew before a backup answers an invitation that every backup heard, so that the best
 one speaks first and the others never own the address for a moment."""
-
+LOT_STAGGER: Final = 0.02
+"""Seconds within which equals draw the moment to answer an invitation."""
+LOT_PATIENCE: Final = 0.25
+"""Advertisement intervals within which equals draw how much longer to bear silence."""
 STEP_DOWN_AGAIN: Final = 60.0
 """Seconds between attempts of a demoted master to hand over to a peer that would not preempt."""
+REMEMBERED: Final = 64
+"""Verdicts kept; a stranger with the key could ask for 2**24."""
+ATTEMPTS: Final = 2
+"""How often a silent peer that was better once is asked: it may be gone, and a worse one answer in its place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +40,7 @@ class Terms:
 
     config: Config
     demotion: int
+    families: tuple[Family, ...]
     advskew: int
     standing: Standing
     interval: float
@@ -38,8 +50,12 @@ class Terms:
     patience_us: int
     patience: float
     """Of silence, before we take over."""
+    lot: float
+    """The most that an equal waits longer."""
     advertisement: SendAdvertisement
     bow_out: SendAdvertisement
+    verdicts: dict[tuple[int, int, int], Verdict] = field(default_factory=dict, compare=False, repr=False)
+    """What was judged before: a master says the same all day."""
 
     @classmethod
     def of(cls, config: Config, demotion: int) -> "Terms":
@@ -51,31 +67,41 @@ class Terms:
         return cls(
             config=config,
             demotion=demotion,
+            families=config.families,
             advskew=advskew,
             standing=standing,
             interval=standing.interval / MICROSECONDS,
             plain_interval=interval_us(config.advbase, config.advskew) / MICROSECONDS,
             patience_us=patience,
             patience=patience / MICROSECONDS,
+            lot=standing.interval / MICROSECONDS * LOT_PATIENCE,
             advertisement=SendAdvertisement(config.advbase, advskew, demote),
             bow_out=SendAdvertisement(BOW_OUT, BOW_OUT, demote),
         )
 
-    @property
-    def handover_limit(self) -> float:
+    def handover_limit(self, then: Then) -> float:
         """How long a hand-over may take: a second, less where a lease of a second must outlive it."""
+        return self._leaving * (ASK if then is Then.STAY else 1)
+
+    @property
+    def _leaving(self) -> float:
         return min(HANDOVER_LIMIT, MASTER_DOWN_INTERVALS * self.plain_interval + HANDOVER_LIMIT / 4)
 
     @property
     def stagger(self) -> float:
         """How long to let better backups go first, when all were invited by the same advertisement."""
-        return self.config.effective_advskew(self.demotion) * STAGGER
+        return (self.advskew + self.config.handicap(self.demotion)) * STAGGER
 
     def stagger_after(self, leaver: Peer) -> float:
         """The same after a bow-out: a fully demoted leaver may only have stepped down to look for somebody fit."""
         fully_demoted = leaver.advskew >= FULL_DEMOTION or leaver.demote > 0
-        no_better = self.compare(leaver) in {Verdict.BETTER, Verdict.EQUAL}
-        return DECLINE if self.demotion and fully_demoted and no_better else self.stagger
+        if self.demotion and fully_demoted and self.compare(leaver) in {Verdict.BETTER, Verdict.EQUAL}:
+            return self._leaving * DECLINE + self.stagger
+        return self.stagger
+
+    def better_of(self, peers: Iterable[Peer]) -> list[Peer]:
+        """Those that were better when they last spoke, and were not asked in vain since."""
+        return [peer for peer in peers if peer.asked < ATTEMPTS and self.compare(peer) is Verdict.BETTER]
 
     def reason_to_take_over(self, verdict: Verdict) -> Reason | None:
         """Why a backup should not leave such a master alone, or None when it should."""
@@ -87,7 +113,13 @@ class Terms:
 
     def judge(self, advertisement: Advertisement) -> Verdict:
         """The verdict over an advertisement."""
-        return judge(self.config, self.standing, self.patience_us, advertisement)
+        said = (advertisement.advbase, advertisement.advskew, advertisement.demote)
+        verdict = self.verdicts.get(said)
+        if verdict is None:
+            if len(self.verdicts) >= REMEMBERED:
+                self.verdicts.clear()
+            verdict = self.verdicts[said] = judge(self.config, self.standing, self.patience_us, advertisement)
+        return verdict
 
     def compare(self, peer: Peer) -> Verdict:
         """The verdict over what a peer last said."""

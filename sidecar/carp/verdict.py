@@ -4,6 +4,7 @@ from enum import Enum, auto
 from typing import NamedTuple
 
 from sidecar.carp.config import Config, Dialect, interval_us, master_down_us
+from sidecar.carp.constants import MICROSECONDS, SKEW_PARTS
 from sidecar.carp.packet import Advertisement
 
 
@@ -39,10 +40,11 @@ def their_standing(config: Config, advbase: int, advskew: int, demote: int) -> S
 def patience_us(config: Config, demotion: int) -> int:
     """Microseconds of silence before this node takes over.
 
-    With the effective advskew, so that of two backups the one that is fit goes first; the kernels wait with the
-    configured one, which is never longer, so a mixed group stays safe.
+    With the effective advskew and a handicap, so that of two backups the one that is fit goes first; the kernels wait
+    with the configured one, which is never longer, so a mixed group stays safe.
     """
-    return master_down_us(config.advbase, config.effective_advskew(demotion), config.dialect)
+    handicap = config.handicap(demotion) * MICROSECONDS // SKEW_PARTS
+    return master_down_us(config.advbase, config.effective_advskew(demotion), config.dialect) + handicap
 
 
 def compare(ours: Standing, theirs: Standing) -> Verdict:
