@@ -37,7 +37,9 @@ def add_commands(parser: argparse.ArgumentParser) -> None:
     add_plan(demo, rate=100.0)
     demo.add_argument("--seconds", type=between(1, 10), default=2.0, help="to watch before and after each event (1-10)")
     demo.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
-    add_plan(commands.add_parser("up", help="build a lab and leave it running"), rate=10.0)
+    up = commands.add_parser("up", help="build a lab and leave it running")
+    add_plan(up, rate=10.0)
+    up.add_argument("--no-wait", action="store_true", help="return before the first master is elected")
     status = commands.add_parser("status", help="how every node stands, and whom the client hears")
     status.add_argument("--json", action="store_true", help="for programs")
     commands.add_parser("watch", help="the same, live, until Ctrl-C")
@@ -136,7 +138,10 @@ def demo(args: argparse.Namespace, _: State) -> int:
 
 def up(args: argparse.Namespace, state: State) -> int:
     remote.start(state, plan_of(args), args.rate)
-    print(f"The lab is up, logs are in {state.logs}; waiting for the election ...", flush=True)
+    print(f"The lab is up; logs are in {state.logs}", flush=True)
+    if args.no_wait:
+        return 0
+    print("Waiting for the election ...", flush=True)
     if not remote.settled(state, ELECTION_SECONDS):
         raise LabError(f"no single master after {ELECTION_SECONDS:.0f} s; `lab status` and the logs tell more")
     print("The address answers. Try: lab watch, lab fail node1, lab heal node1, lab exec node1 -- ip address, lab down")

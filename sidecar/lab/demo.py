@@ -3,6 +3,8 @@
 Every stage has a deadline, so that it ends within a minute; the verdict is the exit code.
 """
 
+import shutil
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -35,18 +37,30 @@ def demo(plan: Plan, rate: float, seconds: float) -> int:
     if plan.dual and not IPV6_HERE:
         raise LabError("--dual needs IPv6, which this kernel has switched off")
     clock = Clock()
-    with tempfile.TemporaryDirectory(prefix="carp-sidecar-lab-") as folder:
-        lab = Lab(plan, Path(folder))
-        try:
-            findings = perform(lab, clock, rate, seconds)
-        finally:
-            lab.close()
+    logs = Path(tempfile.mkdtemp(prefix="carp-sidecar-lab-"))
+    kept = False
+    try:
+        findings = observe(plan, logs, clock, rate, seconds)
+        kept = all(finding.ok is not False for finding in findings)
+    except LabError as error:
+        raise LabError(f"{error}; the logs are kept in {logs}") from error
+    finally:
+        if kept or sys.exc_info()[0] is KeyboardInterrupt:
+            shutil.rmtree(logs)
     clock.say("everything is removed again")
     print("\nWhat was seen, against what is promised:\n")
     print("\n".join(render(findings)), flush=True)
-    kept = all(finding.ok is not False for finding in findings)
-    print("\nThe address answered as promised." if kept else "\nThe address did NOT answer as promised.", flush=True)
+    verdict = "The address answered as promised." if kept else f"The address did NOT answer as promised; logs: {logs}"
+    print(f"\n{verdict}", flush=True)
     return 0 if kept else 1
+
+
+def observe(plan: Plan, logs: Path, clock: Clock, rate: float, seconds: float) -> list[Finding]:
+    lab = Lab(plan, logs)
+    try:
+        return perform(lab, clock, rate, seconds)
+    finally:
+        lab.close()
 
 
 def perform(lab: Lab, clock: Clock, rate: float, seconds: float) -> list[Finding]:

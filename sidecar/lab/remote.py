@@ -71,21 +71,21 @@ def answers(state: State) -> bool:
     return True
 
 
-def ask(state: State, request: Mapping[str, object]) -> object:
+def ask(state: State, request: Mapping[str, object], timeout: float = ASK_SECONDS) -> object:
     """Send a request to the running lab. Raises `LabError` with its complaint, or when there is no lab."""
-    answer, descriptors = exchange(state, request)
+    answer, descriptors = exchange(state, request, timeout)
     for descriptor in descriptors:
         os.close(descriptor)
     return answer
 
 
-def exchange(state: State, request: Mapping[str, object]) -> tuple[object, list[int]]:
+def exchange(state: State, request: Mapping[str, object], timeout: float = ASK_SECONDS) -> tuple[object, list[int]]:
     if state.owner() is None:
         raise LabError("no lab is running; `lab up` starts one")
     folder = os.open(state.folder, os.O_PATH | os.O_CLOEXEC)
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-            connection.settimeout(ASK_SECONDS)
+            connection.settimeout(timeout)
             connection.connect(f"/proc/self/fd/{folder}/{state.socket.name}")
             connection.sendall(json.dumps(request).encode())
             said, descriptors = read_answer(connection)
@@ -134,7 +134,7 @@ def end(state: State) -> bool:
     existed = state.exists()
     if state.owner() is not None:
         try:
-            ask(state, {"op": "down"})
+            ask(state, {"op": "down"}, GOODBYE_SECONDS)
             state.wait_for_end(GOODBYE_SECONDS)
         except LabError:
             pass
