@@ -30,7 +30,7 @@ def up(person: Person, *more: str) -> None:
 
 def is_calm(person: Person) -> bool:
     now = status(person)
-    return now["owners"][ADDRESS] == ["node1"] and now["client"]["heard"][ADDRESS] == "node1"
+    return bool(now["owners"][ADDRESS] == ["node1"] and now["client"]["heard"][ADDRESS] == "node1")
 
 
 @pytest.fixture(scope="module")
