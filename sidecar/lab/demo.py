@@ -4,7 +4,6 @@ Every stage has a deadline, so that it ends within a minute; the verdict is the 
 """
 
 import shutil
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -33,26 +32,30 @@ class Clock:
 def demo(plan: Plan, rate: float, seconds: float) -> int:
     """Run the demonstration inside a sandbox, looking on for `seconds` before and after each event.
 
-    Returns 0 if every promise was kept, else 1."""
+    Returns 0 if every promise was kept, else 1. Logs live in the sandbox and leave it only when they are of use.
+    """
     if plan.dual and not IPV6_HERE:
         raise LabError("--dual needs IPv6, which this kernel has switched off")
     clock = Clock()
-    logs = Path(tempfile.mkdtemp(prefix="carp-sidecar-lab-"))
-    kept = False
-    try:
-        findings = observe(plan, logs, clock, rate, seconds)
+    with tempfile.TemporaryDirectory(prefix="lab-", dir="/run") as folder:
+        logs = Path(folder)
+        try:
+            findings = observe(plan, logs, clock, rate, seconds)
+        except LabError as error:
+            raise LabError(f"{error}; the logs are in {rescued(logs)}") from error
+        clock.say("everything is removed again")
+        print("\nWhat was seen, against what is promised:\n")
+        print("\n".join(render(findings)), flush=True)
         kept = all(finding.ok is not False for finding in findings)
-    except LabError as error:
-        raise LabError(f"{error}; the logs are kept in {logs}") from error
-    finally:
-        if kept or sys.exc_info()[0] is KeyboardInterrupt:
-            shutil.rmtree(logs)
-    clock.say("everything is removed again")
-    print("\nWhat was seen, against what is promised:\n")
-    print("\n".join(render(findings)), flush=True)
-    verdict = "The address answered as promised." if kept else f"The address did NOT answer as promised; logs: {logs}"
-    print(f"\n{verdict}", flush=True)
+        not_kept = "" if kept else f"The address did NOT answer as promised; the logs are in {rescued(logs)}"
+    print(f"\n{not_kept or 'The address answered as promised.'}", flush=True)
     return 0 if kept else 1
+
+
+def rescued(logs: Path) -> Path:
+    """A copy outside the sandbox."""
+    copy = Path(tempfile.mkdtemp(prefix="carp-sidecar-lab-logs-"))
+    return Path(shutil.copytree(logs, copy, dirs_exist_ok=True))
 
 
 def observe(plan: Plan, logs: Path, clock: Clock, rate: float, seconds: float) -> list[Finding]:
