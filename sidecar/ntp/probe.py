@@ -1,0 +1,221 @@
+"""Asks one NTP server again and again, and reports what came of each question. The edge: sockets, timers, randomness.
+
+Law: one question at a time, one result a question, never faster than once a second, and nothing that the network does
+raises. Plain callbacks on the loop (asyncio's or uvloop's): a question costs two wake-ups and no task. The socket is
+connected, so the kernel drops whatever comes from another address or port; after a miss it is opened anew, because the
+route, the server's address or our own may be others by now.
+"""
+
+import asyncio
+import errno
+import secrets
+import socket
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import monotonic
+from typing import Final
+
+from sidecar.ntp.packet import COOKIE_LENGTH, Refusal, Reply, check, request
+from sidecar.ntp.resolve import Endpoint, Resolver, literal
+from sidecar.ntp.target import Target
+from sidecar.ntp.verdict import Miss, Outcome
+
+# ntpsec keeps a decaying average of 20 s and answers no one who is above one query a second, with no word of why: asked
+# each 1.00 s it fell silent for good after 74 answers, asked each 1.05 s it never did (ntpsec 1.2.2, its own defaults).
+INTERVAL_S: Final = 1.25
+RETRY_S: Final = 1.0  # after a miss: three of them are about three seconds
+TIMEOUT_S: Final = 0.5
+_BACK_OFF_MOST: Final = 4  # doublings: at most 20 s between questions
+_FORGET_KISS_AFTER: Final = 10  # good answers for each halving back
+_DATAGRAM: Final = 1024
+_DATAGRAMS_A_WAKE_UP: Final = 16  # whoever forges the server's address may not hold the loop
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeResult:
+    """What came of one question."""
+
+    outcome: Outcome
+    rtt_s: float | None = None  # from question to reply; None without a reply
+
+
+class Probe:
+    """Asks `target` from `start()` to `stop()` on the running loop; `on_result(result, now)` is told of every question.
+
+    With `own_address` the target is an address of this host, and is asked from that same address: if it is not here,
+    the question fails (Miss.ABSENT) and never leaves for whoever has it now.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        on_result: Callable[[ProbeResult, float], None],
+        *,
+        own_address: bool = False,
+        family: int = socket.AF_UNSPEC,
+        interval: float = INTERVAL_S,
+        timeout: float = TIMEOUT_S,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        if not 0 < timeout < interval:
+            raise ValueError(f"a timeout of {timeout} s does not end within the interval of {interval} s")
+        self.target = target
+        self.refused: Counter[Refusal] = Counter()  # datagrams that were no reply to our question, by reason
+        self._on_result = on_result
+        self._own_address = own_address
+        self._interval, self._timeout, self._clock = interval, timeout, clock
+        self._literal = literal(target, family)
+        self._endpoints: list[Endpoint] = list(self._literal)
+        self._resolver = Resolver(target, self._resolved, family)
+        self._socket: socket.socket | None = None
+        self._cookie: bytes | None = None  # of the question that waits for its answer
+        self._asked_at = 0.0  # by `clock`
+        self._due_at = 0.0  # by the loop: when the question was asked
+        self._awaiting_name = False
+        self._back_off = 0
+        self._good = 0
+        self._timer: asyncio.TimerHandle | None = None  # the deadline of a question, else the time of the next
+
+    def start(self) -> None:
+        """Ask for the first time at once. Needs the running loop."""
+        if self._timer is None:
+            self._arm(asyncio.get_running_loop().time(), self._ask)
+
+    def stop(self) -> None:
+        """Ask no more and report nothing more."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer, self._cookie, self._awaiting_name = None, None, False
+        self._close()
+
+    # ------------------------------------------------------------------------------------------------- one question
+
+    def _ask(self) -> None:
+        self._due_at = asyncio.get_running_loop().time()
+        self._asked_at = self._clock()
+        if not self._endpoints:
+            self._find_endpoints()
+        else:
+            self._send()
+
+    def _send(self) -> None:
+        cookie = secrets.token_bytes(COOKIE_LENGTH)
+        try:
+            self._open().send(request(cookie))
+        except OSError as error:
+            self._finish(_miss(error))
+            return
+        self._cookie = cookie
+        self._arm(self._due_at + self._timeout, self._give_up)
+
+    def _give_up(self) -> None:
+        if self._socket is not None:  # after a stall of ours the answer may lie there: hear before concluding silence
+            self._readable(self._socket)
+        if self._cookie is not None or self._awaiting_name:
+            self._finish(Miss.UNRESOLVED if self._awaiting_name else Miss.TIMEOUT)
+
+    def _finish(self, outcome: Outcome) -> None:
+        """The one end of every question. The next one is set before the listener is told, whatever that may do."""
+        now = self._clock()
+        self._cookie, self._awaiting_name = None, False
+        self._pace(outcome)
+        if isinstance(outcome, Miss):
+            self._close()
+            self._endpoints = self._endpoints[1:] or list(
+                self._literal
+            )  # a name may have several; the last is asked anew
+        self._on_result(ProbeResult(outcome, None if isinstance(outcome, Miss) else now - self._asked_at), now)
+
+    def _pace(self, outcome: Outcome) -> None:
+        """Ask less often when told to (RFC 5905 §7.4), and come back slowly."""
+        if isinstance(outcome, Refusal):
+            self._back_off, self._good = min(self._back_off + 1, _BACK_OFF_MOST), 0
+        elif isinstance(outcome, Reply) and self._back_off:
+            self._good += 1
+            if self._good == _FORGET_KISS_AFTER:
+                self._back_off, self._good = self._back_off - 1, 0
+        pause = self._interval * (1 << self._back_off)
+        if isinstance(outcome, Miss) and not self._back_off:
+            pause = min(pause, RETRY_S)
+        self._arm(self._due_at + pause, self._ask)
+
+    def _arm(self, when: float, then: Callable[[], None]) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_at(when, then)
+
+    # --------------------------------------------------------------------------------------------------- the answer
+
+    def _readable(self, source: socket.socket) -> None:
+        for _ in range(_DATAGRAMS_A_WAKE_UP):
+            if source is not self._socket:  # the listener stopped us, or a miss closed it
+                return
+            try:
+                data = source.recv(_DATAGRAM)
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError as error:
+                self._broken(error)
+                return
+            self._heard(data)
+
+    def _heard(self, data: bytes) -> None:
+        outcome = check(data, self._cookie or b"")
+        if isinstance(outcome, Refusal) and not outcome.kiss:
+            self.refused[outcome] += 1  # the genuine answer may still come
+        else:
+            self._finish(outcome)
+
+    def _broken(self, error: OSError) -> None:
+        """The kernel reports what an ICMP message said, perhaps after the question was given up."""
+        if self._cookie is None:
+            self._close()
+        else:
+            self._finish(_miss(error))
+
+    # ----------------------------------------------------------------------------------------------------- the socket
+
+    def _open(self) -> socket.socket:
+        if self._socket is not None:
+            return self._socket
+        family, address = self._endpoints[0]
+        new = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+        try:
+            if self._own_address:
+                new.bind((address[0], 0, *address[2:]))
+            new.connect(address)
+        except OSError:
+            new.close()
+            raise
+        asyncio.get_running_loop().add_reader(new, self._readable, new)
+        self._socket = new
+        return new
+
+    def _close(self) -> None:
+        if self._socket is not None:
+            asyncio.get_running_loop().remove_reader(self._socket)
+            self._socket.close()
+            self._socket = None
+
+    def _find_endpoints(self) -> None:
+        self._awaiting_name = True
+        self._arm(self._due_at + self._timeout, self._give_up)
+        self._resolver.start()
+
+    def _resolved(self, found: list[Endpoint]) -> None:
+        """The name's addresses. If the question that wanted them was given up meanwhile, the next one has them."""
+        self._endpoints = found
+        if not self._awaiting_name:
+            return
+        self._awaiting_name = False
+        if found:
+            self._send()
+        else:
+            self._finish(Miss.UNRESOLVED)
+
+
+def _miss(error: OSError) -> Miss:
+    if isinstance(error, ConnectionRefusedError):
+        return Miss.REFUSED
+    return Miss.ABSENT if error.errno in {errno.EADDRNOTAVAIL, errno.EINVAL} else Miss.UNREACHABLE
