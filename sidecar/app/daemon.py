@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import uvloop
-from pyroute2 import IPRoute
 
 from sidecar.app.carpdevs import Carpdev, Carpdevs
 from sidecar.app.observer import ElectionObserver
@@ -65,13 +64,9 @@ class Daemon:
         """Read keys, find interfaces and make the virtual hosts. Changes nothing on the host."""
         for settings in self.settings.vhosts:
             keys = keys_of(settings)
-            name = settings.interface or self._find_carpdev(settings)
+            name = settings.interface or holding_subnet_of(settings.config.addresses[0])
             carpdev = self._carpdevs.setdefault(name, Carpdev(name))
             self._add(settings, keys, carpdev)
-
-    def _find_carpdev(self, settings: VhostSettings) -> str:
-        with IPRoute() as ipr:
-            return holding_subnet_of(ipr, settings.config.addresses[0])
 
     def _add(self, settings: VhostSettings, keys: tuple[Key, ...], carpdev: Carpdev) -> None:
         config = settings.config
@@ -80,7 +75,7 @@ class Daemon:
         observer = ElectionObserver(config.vhid, self._dropped)
         vhost = VirtualHost(Identity(config, keys, settings.lease_s), host, carpdev.wire, self._rtnl, observer)
         observer.on_state = lambda _state: self._role_changed()
-        observer.on_demotion = partial(self._forgive_later, vhost)
+        observer.on_demotion = partial(self._demotion_changed, vhost)
         observer.on_stopped = self._one_left
         carpdev.vhosts.append(vhost)
         self.vhosts.append(vhost)
@@ -143,8 +138,9 @@ class Daemon:
             self._watch.look_again()
         self.on_role()
 
-    def _forgive_later(self, vhost: VirtualHost, change: DemotionChanged) -> None:
+    def _demotion_changed(self, vhost: VirtualHost, change: DemotionChanged) -> None:
         """A node that could not own the addresses tries again after a while, when nothing else mended it."""
+        vhost.follow_demotion(change.new)
         if change.cause == ADDRESSES and change.new > change.old:
             forgive = partial(vhost.driver.post, DemotionSet(ADDRESSES, 0))
             asyncio.get_running_loop().call_later(_FORGIVE_ADDRESSES, forgive)

@@ -3,15 +3,18 @@
 Everything is made once; a placement (where the carpdev is now) and keys may change while it runs.
 """
 
+import math
 import random
 import secrets
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from sidecar.carp import events as on
 from sidecar.carp.auth import Authenticator, Key
-from sidecar.carp.config import Config
+from sidecar.carp.config import Config, interval_us
+from sidecar.carp.constants import MICROSECONDS
 from sidecar.carp.election import Election
 from sidecar.carp.receive import Receiver
 from sidecar.carp.transmit import Transmitter
@@ -27,6 +30,10 @@ from sidecar.report import VhostReport
 from sidecar.runtime.driver import Driver
 from sidecar.runtime.ports import Observer, Ports
 from sidecar.runtime.timer import DeadlineTimer
+
+
+_LEASE_MARGIN: Final = 0.5
+"""Seconds that a lease lasts beyond the next advertisement, at least: the kernel counts whole ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +55,7 @@ class VirtualHost:
         self._keys = tuple(identity.keys)
         self._groups = Groups()
         self._placement: Placement | None = None
+        self._lease = identity.lease
         authenticator = self._authenticator(config)
         self._transmitter = Transmitter(config.vhid, authenticator, secrets.randbits(64))
         self._sender = AdvertisementSender(self._transmitter, wire, self._groups)
@@ -85,6 +93,11 @@ class VirtualHost:
         self._sender.place(self.config, carpdev.index, placement.mac, placement.sources)
         self.keeper.place(placement.index, self.config.addresses, placement.routes)
         self._announcer.place([announcement(placement.mac, address) for address in self.config.addresses])
+
+    def follow_demotion(self, demotion: int) -> None:
+        """A demoted master speaks less often; what the kernel lends must outlast the pause."""
+        interval = interval_us(self.config.advbase, self.config.effective_advskew(demotion)) / MICROSECONDS
+        self.keeper.lend(max(self._lease, math.ceil(interval + _LEASE_MARGIN)) if self._lease else 0)
 
     def believe(self, keys: Sequence[Key]) -> None:
         """Sign with the first of these keys and accept all of them from now on."""

@@ -54,6 +54,7 @@ class AddressKeeper:
         self._clock = clock
         self._lease = lease
         self._index = 0
+        self._placed: tuple[Address, ...] = ()
         self._wanted: tuple[Address, ...] = ()
         self._leased_until = 0.0
         self._add = self._remove = self._routes = b""
@@ -77,14 +78,19 @@ class AddressKeeper:
             self._rtnl.request(
                 b"".join(message(RTM_DELADDR, NLM_F_ACK, _encoded(self._index, one, None)) for one in stale)
             )
-        self._index = index
-        lifetime = self._lease or FOREVER
-        flags = NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE
-        self._add = b"".join(message(RTM_NEWADDR, flags, _encoded(index, one, lifetime)) for one in addresses)
+        self._index, self._placed = index, tuple(addresses)
+        self.lend(self._lease)
         self._remove = b"".join(message(RTM_DELADDR, NLM_F_ACK, _encoded(index, one, None)) for one in addresses)
         self._routes = b"".join(routes)
         if self.held:
             self._rtnl.request(self._routes)
+
+    def lend(self, lease: int) -> None:
+        """Another lease from the next renewal on, in whole seconds; 0 for none."""
+        self._lease = lease
+        flags = NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE
+        encoded = (_encoded(self._index, one, lease or FOREVER) for one in self._placed)
+        self._add = b"".join(message(RTM_NEWADDR, flags, one) for one in encoded)
 
     def hold(self, addresses: tuple[Address, ...]) -> str | None:
         """Own the addresses that were placed; the reason when the kernel refused, and then none is owned."""

@@ -95,9 +95,10 @@ def find(ipr: IPRoute, name: str) -> Interface | None:
     return next((one for one in interfaces(ipr) if one.name == name), None)
 
 
-def holding_subnet_of(ipr: IPRoute, address: Address) -> str:
+def holding_subnet_of(address: Address) -> str:
     """The interface whose subnet holds an address; ``ConfigError`` when none or several do."""
-    names = sorted({one.name for one in interfaces(ipr) if _holds(one, address)})
+    with IPRoute() as ipr:
+        names = sorted({one.name for one in interfaces(ipr) if _holds(one, address)})
     if len(names) == 1:
         return names[0]
     if names:
