@@ -73,10 +73,11 @@ def test_a_signal_to_the_sandbox_reaches_the_command(me: Person, number: signal.
 
 def test_ctrl_c_at_the_terminal_reaches_the_command_once(me: Person) -> None:
     program = (
-        "import time\n"
-        "for wait in (5, 1):\n"
-        "  try: print('ready', flush=True); time.sleep(wait)\n"
-        "  except KeyboardInterrupt: print('interrupted', flush=True)\n"
+        "import signal\n"
+        "signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])\n"
+        "print('ready', flush=True)\n"
+        "wait = 5\n"
+        "while signal.sigtimedwait([signal.SIGINT], wait): print('interrupted', flush=True); wait = 1\n"
     )
     ours, theirs = os.openpty()
     command = ["setsid", "--ctty", "--wait", *me.command(SANDBOX, "--", sys.executable, "-c", program)]
