@@ -201,17 +201,35 @@ def test_a_reused_process_number_is_never_killed(me: Person) -> None:
         innocent.kill()
 
 
-def test_somebody_elses_folder_is_not_touched(me: Person, tmp_path: Path) -> None:
-    target = tmp_path / "precious"
-    target.mkdir()
-    (target / "file").touch()
-    (tmp_path / f"carp-sidecar-lab-{os.getuid()}").symlink_to(target)
+@pytest.mark.parametrize("trap", ["link", "owner"])
+def test_somebody_elses_folder_is_not_touched(me: Person, tmp_path: Path, trap: str) -> None:
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    (precious / "file").touch()
+    place = tmp_path / f"carp-sidecar-lab-{os.getuid()}"
+    if trap == "link":
+        place.symlink_to(precious)
+    else:
+        precious.rename(place)
+        if not owned_by_another(place):
+            return  # an ordinary user cannot set this trap
     for command in ("up", "down", "status"):
         done = me.lab(command)
         assert done.returncode == 1
         assert "belongs to somebody else" in done.stderr
-    assert (target / "file").exists()
-    (tmp_path / f"carp-sidecar-lab-{os.getuid()}").unlink()
+    assert (place / "file").exists()
+    if trap == "link":
+        place.unlink()
+    else:
+        os.chown(place, os.getuid(), -1)
+
+
+def owned_by_another(place: Path) -> bool:
+    try:
+        os.chown(place, 54321, -1)
+    except OSError:
+        return False
+    return True
 
 
 @pytest.mark.parametrize(
