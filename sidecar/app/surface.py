@@ -4,6 +4,7 @@ Nothing here may fail the election: each part starts by itself, waits for what i
 """
 
 import asyncio
+import contextlib
 import logging
 import signal
 import time
@@ -17,19 +18,16 @@ from sidecar.app.vhost import VirtualHost
 from sidecar.carp.constants import FULL_DEMOTION
 from sidecar.carp.effects import State
 from sidecar.carp.events import DemotionSet, ResignRequested, StepDownRequested
-from sidecar.errors import ControlError
 from sidecar.ntp.watch import Demotion, NtpWatch, parse_target
-from sidecar.ops import view
+from sidecar.ops import routes
 from sidecar.ops.control import ControlServer
 from sidecar.ops.http import HttpServer
-from sidecar.report import VhostReport
 
 _log: Final = logging.getLogger(__name__)
 MAINTENANCE_CAUSE: Final = "maintenance"
 VIP_CAUSE: Final = "vip"
 _HANDOVER_WAIT: Final = 2.0
 """Seconds that ``resign`` waits for a hand-over, which itself takes at most one."""
-_GLANCE: Final = 0.005
 
 
 class Surface:
@@ -40,11 +38,10 @@ class Surface:
         settings = daemon.settings
         self._reloader = Reloader(settings, daemon.vhosts)
         self._ntp = NtpWatch(parse_target(settings.ntp), self._ntp_demotes)
-        self._control = ControlServer(
-            settings.control,
-            {"status": lambda _params: dict(self.status()), "resign": self._resign, "maintenance": self._maintenance},
-        )
-        self._http = HttpServer(*settings.http, self._routes())
+        node = self._node()
+        self._control = ControlServer(settings.control, routes.handlers(node, self._resign, self._maintain))
+        self._http = HttpServer(*settings.http, routes.build(node))
+        self._moved = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:
@@ -79,14 +76,20 @@ class Surface:
 
     # What it tells
 
-    def reports(self) -> list[VhostReport]:
-        """One a virtual host, of this moment."""
-        return [vhost.report() for vhost in self._daemon.vhosts]
-
-    def status(self) -> view.StatusView:
-        """The whole of /status."""
-        kubernetes: dict[str, object] = {"enabled": False}
-        return view.status_view(__version__, self._daemon.settings.node, self.reports(), self._ntp.status(), kubernetes)
+    def _node(self) -> routes.Node:
+        """Where every answer comes from; each is of the moment it is asked for."""
+        vhosts, settings = self._daemon.vhosts, self._daemon.settings
+        return routes.Node(
+            version=__version__,
+            name=settings.node,
+            readiness=settings.readiness,
+            reports=lambda: [vhost.report() for vhost in vhosts],
+            deadlines=lambda: [vhost.driver.deadline for vhost in vhosts],
+            clock=time.monotonic,
+            ntp=lambda: dict(self._ntp.status()),
+            kubernetes=lambda: {"enabled": False},
+            config_load_error=lambda: self._reloader.failed,
+        )
 
     # What it is told
 
@@ -102,6 +105,7 @@ class Surface:
 
     def _role_changed(self) -> None:
         """The NTP watch asks those virtual addresses that are held here."""
+        self._moved.set()
         masters = (vhost for vhost in self._daemon.vhosts if vhost.driver.state is State.MASTER)
         self._ntp.set_master([name for vhost in masters for name in _plain(vhost)])
 
@@ -116,46 +120,39 @@ class Surface:
         except OSError as error:
             _log.error("flight record not written: %s", error)
 
-    def _maintenance(self, params: dict[str, Any]) -> dict[str, Any]:
-        wanted = params.get("on")
-        if not isinstance(wanted, bool):
-            raise ControlError("maintenance takes on: true or false")
+    def _maintain(self, wanted: bool) -> dict[str, Any]:
         for vhost in self._daemon.vhosts:
             vhost.driver.post(DemotionSet(MAINTENANCE_CAUSE, FULL_DEMOTION if wanted else 0))
             if wanted:
                 vhost.driver.post(StepDownRequested("maintenance"))
         return {"maintenance": wanted}
 
-    async def _resign(self, params: dict[str, Any]) -> dict[str, Any]:
-        seconds = params.get("seconds", 30.0)
-        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds <= 86400:
-            raise ControlError("resign takes seconds: a number from 0 to 86400")
+    async def _resign(self, seconds: float) -> dict[str, Any]:
+        """Every virtual host that is master here hands over; the answer comes when it has."""
         began = time.monotonic()
         masters = [vhost for vhost in self._daemon.vhosts if vhost.driver.state is State.MASTER]
         for vhost in self._daemon.vhosts:
-            vhost.driver.post(ResignRequested(float(seconds)))
-        while any(vhost.driver.state is State.MASTER for vhost in masters) and time.monotonic() - began < _HANDOVER_WAIT:
-            await asyncio.sleep(_GLANCE)
-        return {"seconds": seconds, "after_s": round(time.monotonic() - began, 3), "vhosts": self._outcomes(masters)}
+            vhost.driver.post(ResignRequested(seconds))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_HANDOVER_WAIT):
+                while any(vhost.driver.state is State.MASTER for vhost in masters):
+                    self._moved.clear()
+                    await self._moved.wait()
+        return {"seconds": seconds, "after_s": round(time.monotonic() - began, 3), "vhosts": _outcomes(masters)}
 
-    def _outcomes(self, masters: list[VirtualHost]) -> list[dict[str, Any]]:
-        """What became of each virtual host that was master here."""
-        reports = [vhost.report() for vhost in masters]
-        return [
-            {
-                "vhid": report.status.config.vhid,
-                "state": report.status.state.value,
-                "successor": report.status.master.address if report.status.master else None,
-                "reason": report.status.reason,
-            }
-            for report in reports
-        ]
 
-    def _routes(self):
-        from sidecar.ops.http import Response
-        import json
-        return {"/status": lambda: Response(200, "application/json", json.dumps(self.status()).encode()),
-          "/role": lambda: Response.text(200, view.role_of(self.reports()[0]).value)}
+def _outcomes(masters: list[VirtualHost]) -> list[dict[str, Any]]:
+    """What became of each virtual host that was master here."""
+    reports = [vhost.report() for vhost in masters]
+    return [
+        {
+            "vhid": report.status.config.vhid,
+            "state": report.status.state.value,
+            "successor": report.status.master.address if report.status.master else None,
+            "reason": report.status.reason,
+        }
+        for report in reports
+    ]
 
 
 def _plain(vhost: VirtualHost) -> list[str]:

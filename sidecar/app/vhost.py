@@ -31,7 +31,6 @@ from sidecar.runtime.driver import Driver
 from sidecar.runtime.ports import Observer, Ports
 from sidecar.runtime.timer import DeadlineTimer
 
-
 _LEASE_MARGIN: Final = 0.5
 """Seconds that a lease lasts beyond the next advertisement, at least: the kernel counts whole ones."""
 

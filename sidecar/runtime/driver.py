@@ -50,6 +50,7 @@ class Driver:
         self._wall = wall
         self._queue: deque[tuple[Event, float]] = deque()
         self._running = False
+        self._news: deque[do.StateChanged | do.DemotionChanged] = deque()
         self._transitions: deque[Transition] = deque(maxlen=_TRANSITIONS)
         self._transition_counts: Counter[tuple[State, State, Reason]] = Counter()
         self._lateness = Histogram.of(*_LATENESS)
@@ -101,6 +102,16 @@ class Driver:
         finally:
             self._running = False
             self._timer.arm(self._election.deadline)
+        self._tell()
+
+    def _tell(self) -> None:
+        """People hear of it when it is done: a slow log must not stand between a decision and the wire."""
+        while self._news:
+            change = self._news.popleft()
+            if isinstance(change, do.StateChanged):
+                self._observer.state_changed(change)
+            else:
+                self._observer.demotion_changed(change)
 
     def _step(self, event: Event, now: float) -> None:
         effects = self._election.handle(event, now)
@@ -124,7 +135,7 @@ class Driver:
             case do.StateChanged():
                 self._state_changed(effect)
             case do.DemotionChanged():
-                self._observer.demotion_changed(effect)
+                self._news.append(effect)
             case do.Stopped():
                 self._observer.stopped()
             case _:
@@ -154,7 +165,7 @@ class Driver:
     def _state_changed(self, change: do.StateChanged) -> None:
         self._transitions.append(Transition(self._wall(), change.old, change.new, change.reason, change.detail))
         self._transition_counts[change.old, change.new, change.reason] += 1
-        self._observer.state_changed(change)
+        self._news.append(change)
 
     def report(self, interface: str) -> VhostReport:
         """What there is to say now."""

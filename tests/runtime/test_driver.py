@@ -119,10 +119,10 @@ def until_master(driver: Driver, world: World) -> None:
     assert driver.state is State.MASTER
 
 
-def test_a_new_master_speaks_before_it_owns_and_owns_before_it_announces(driver: Driver, world: World) -> None:
+def test_a_new_master_speaks_owns_announces_and_only_then_tells_people(driver: Driver, world: World) -> None:
     world.log.clear()
     until_master(driver, world)
-    assert world.log == ["MASTER", "send", "hold", "announce", "renew"]
+    assert world.log == ["send", "hold", "announce", "renew", "MASTER"]
 
 
 def test_the_one_timer_follows_the_elections_deadline(driver: Driver, world: World) -> None:
@@ -188,7 +188,7 @@ def test_what_an_effect_posts_waits_for_the_others(driver: Driver, world: World)
     world.send_fails = "No buffer space available"
     world.log.clear()
     until_master(driver, world)
-    assert world.log == ["MASTER", "send", "hold", "announce"]
+    assert world.log == ["send", "hold", "announce", "MASTER"]
 
 
 def test_a_bad_advertisement_is_counted_and_told_and_nothing_else(driver: Driver, world: World) -> None:
