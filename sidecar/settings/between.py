@@ -22,14 +22,14 @@ def problems_between(model: "RunModel", origin: Origin) -> Iterator[ConfigError]
 
 
 def _same_vhid(model: "RunModel") -> Iterator[tuple[Location, Refusal]]:
-    """One vhid twice is two virtual hosts only on two interfaces, which then must be named."""
+    """A daemon's virtual hosts are told apart by vhid: in metrics, labels, events and file names."""
     vhosts = model.all_vhosts
     for index, vhost in enumerate(vhosts):
         for earlier, other in enumerate(vhosts[:index]):
-            same = vhost.interface == other.interface or None in {vhost.interface, other.interface}
-            if vhost.vhid == other.vhid and same:
-                rule = f"{VHOSTS}[{earlier}] has this vhid already, and not by name on another interface"
-                yield (VHOSTS, index, "vhid"), Refusal(rule, "give it another vhid, or name the interfaces of both")
+            if vhost.vhid == other.vhid:
+                rule = f"{VHOSTS}[{earlier}] has this vhid already"
+                fix = "give it another vhid, or a daemon of its own with its own control socket and HTTP port"
+                yield (VHOSTS, index, "vhid"), Refusal(rule, fix)
 
 
 def _same_address(model: "RunModel") -> Iterator[tuple[Location, Refusal]]:

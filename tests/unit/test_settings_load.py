@@ -151,11 +151,6 @@ def test_the_process_may_be_told_by_environment_beside_vhosts(file: Write) -> No
     assert load({"config": file(TWO)}, {"CARP_NTP": "off", "CARP_NODE": "b"}).node == "b"
 
 
-def test_one_vhid_may_serve_two_interfaces(file: Write) -> None:
-    text = TWO.replace("vhid: 2", "vhid: 1\n    interface: eth1")
-    assert [one.interface for one in load({"config": file(text)}, {}).vhosts] == ["eth0", "eth1"]
-
-
 @pytest.mark.parametrize("written", ["vhid: 8", "vhid: '8'", 'vhid: "8"'])
 def test_numbers_of_the_file_need_no_quotes(short: dict[str, str], file: Write, written: str) -> None:
     del short["CARP_VHID"]

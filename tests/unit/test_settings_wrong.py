@@ -174,7 +174,7 @@ WRONG = [
     vhosts("@FILE: vhosts[1].vhid", "300", VHID, SAME, f"{FIRST}  - vhid: 300"),
     vhosts("@FILE: vhosts[1].addresses[0]", "x", "not an IPv4", "write it like", f"{FIRST}  - addresses: [x]"),
     vhosts(
-        "@FILE: vhosts[1].vhid", "1", "vhosts[0] has this vhid already", "another vhid, or name the interfaces",
+        "@FILE: vhosts[1].vhid", "1", "vhosts[0] has this vhid already", "another vhid, or a daemon of its own",
         f"{FIRST}  - {{vhid: 1, addresses: 192.0.2.11, passphrase_file: @KEYS}}",
     ),
     vhosts(
