@@ -45,7 +45,7 @@ def demo(plan: Plan, rate: float, seconds: float) -> int:
             raise LabError(f"{error}; the logs are in {rescued(logs)}") from error
         clock.say("everything is removed again")
         print("\nWhat was seen, against what is promised:\n")
-        print("\n".join(render(findings)), flush=True)
+        print("\n".join(render(findings, shutil.get_terminal_size((100, 24)).columns)), flush=True)
         kept = all(finding.ok is not False for finding in findings)
         not_kept = "" if kept else f"The address did NOT answer as promised; the logs are in {rescued(logs)}"
     print(f"\n{not_kept or 'The address answered as promised.'}", flush=True)

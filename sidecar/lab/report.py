@@ -1,5 +1,6 @@
 """What a demonstration showed, judged against what the product promises. Pure: facts in, findings out."""
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -169,12 +170,20 @@ def judge_owners(facts: Facts, address: str) -> Finding:
     ours = [change for change in facts.changes if change.address == address and change.at <= facts.end]
     double = overlap(ours, address, facts.end)
     limit = UCARP_OVERLAP_SLACK if any(member.ucarp for member in facts.plan.members) else OVERLAP_SLACK
-    story = [change for change in ours if len(change.owners) < 2 or change is ours[-1]]
-    steps = ", ".join(
-        f"{change.at - facts.start:.2f} s {'+'.join(sorted(change.owners)) or 'nobody'}" for change in story
-    )
-    twice = f"two at once for {double * 1000:.0f} ms in all" if double else "never two at once"
+    steps = ", ".join(f"{at - facts.start:.2f} s {who or 'nobody'}" for at, who in story(ours))
+    twice = f"two at once for {double * 1000:.1f} ms in all" if double else "never two at once"
     return Finding(double <= limit, f"owners, {address}", f"{steps}; {twice}")
+
+
+def story(changes: Sequence[Change]) -> list[tuple[float, str]]:
+    """When who became owner: moments with two owners are told as a sum, not one by one."""
+    told: list[tuple[float, str]] = []
+    for change in changes:
+        who = "+".join(sorted(change.owners))
+        is_moment = len(change.owners) > 1 and change is not changes[-1]
+        if not is_moment and (not told or told[-1][1] != who):
+            told.append((change.at, who))
+    return told
 
 
 def judge_return(facts: Facts, one: Takeover) -> Finding:
@@ -199,7 +208,14 @@ def share(facts: Facts) -> Finding:
     return Finding(None, "answers from", ", ".join(parts))
 
 
-def render(findings: Sequence[Finding]) -> list[str]:
+def render(findings: Sequence[Finding], columns: int) -> list[str]:
+    """The report in lines of at most `columns`, each finding with its mark."""
     marks = {True: "ok", False: "BROKEN", None: "--"}
-    width = max(len(finding.what) for finding in findings)
-    return [f"  {marks[finding.ok]:<6} {finding.what:<{width}}  {finding.text}" for finding in findings]
+    indent = max(len(finding.what) for finding in findings) + 11
+    lines = []
+    for finding in findings:
+        head = f"  {marks[finding.ok]:<6} {finding.what}".ljust(indent)
+        lines += textwrap.wrap(
+            finding.text, max(columns, indent + 30), initial_indent=head, subsequent_indent=" " * indent
+        )
+    return lines

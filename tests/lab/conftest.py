@@ -55,7 +55,7 @@ class Person:
     def env(self) -> dict[str, str]:
         key, _, value = self.mark.partition("=")
         paths = [str(CHECKOUT), *(path for path in sys.path if path.endswith("site-packages"))]
-        fixed = {"PYTHONPATH": os.pathsep.join(paths), "PYTHONDONTWRITEBYTECODE": "1", key: value, "COLUMNS": "120"}
+        fixed = {"PYTHONPATH": os.pathsep.join(paths), "PYTHONDONTWRITEBYTECODE": "1", key: value, "COLUMNS": "400"}
         inherited = {name: text for name, text in os.environ.items() if not name.startswith(("COV_", "CARP_"))}
         return inherited | fixed | self.environment
 

@@ -59,12 +59,17 @@ def test_a_demonstration_that_kept_its_promises_is_good() -> None:
 
 
 def test_the_report_tells_who_when_how_many_and_the_formula() -> None:
-    text = "\n".join(render(judge(facts())))
+    text = "\n".join(render(judge(facts()), columns=400))
     assert "node2 took over 3.078 s after the last advertisement of node1" in text
     assert "3 * 1 + 20/256 = 3.08 s" in text
     assert "all of them between the power cut and the takeover" in text
     assert "longest 2.62 s" in text
+    assert "0.00 s node1, 10.00 s nobody, 12.58 s node2, 20.00 s node1; two at once for 1.0 ms in all" in text
     assert "node1 answers again 4.00 s after its power came back" in text
+
+
+def test_the_report_fits_a_terminal() -> None:
+    assert max(len(line) for line in render(judge(facts()), columns=80)) <= 80
 
 
 def test_a_takeover_later_than_the_formula_is_broken() -> None:
