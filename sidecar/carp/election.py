@@ -20,8 +20,8 @@ from sidecar.carp.effects import Effect, Reason, State
 from sidecar.carp.events import Event
 from sidecar.carp.peers import Peer, PeerTable
 from sidecar.carp.status import Status
-from sidecar.carp.tenure import Handover, Lots, Mastership, Standby, Takeover, Then
-from sidecar.carp.terms import LOT_STAGGER, STEP_DOWN_AGAIN, Terms
+from sidecar.carp.tenure import ASK_AGAIN, Handover, Lots, Mastership, Standby, Takeover, Then
+from sidecar.carp.terms import LOT_STAGGER, Terms
 from sidecar.carp.verdict import Verdict
 
 Effects = tuple[Effect, ...]
@@ -192,6 +192,8 @@ class Election:
         """Tell the peers first, then own the addresses, then tell the neighbours."""
         changed = self._enter(State.MASTER, reason, detail, now)
         self._last_master = None
+        if self._ledger.total:
+            self._mastership.step_down_by(now + ASK_AGAIN)
         return (changed, *self._advertise(now), do.HoldAddresses(self._config.addresses), do.Announce())
 
     def _advertise(self, now: float) -> Effects:
@@ -313,11 +315,9 @@ class Election:
 
     def _step_down(self, now: float) -> Effects:
         """Still master though demoted: hand over to a peer that would not preempt, and try again while it lasts."""
-        self._mastership.step_down_at = now + STEP_DOWN_AGAIN
-        better = self._terms.better_of(self._peers.present())
-        for peer in better:
-            peer.asked += 1
-        if not better and self._ledger.total < FULL_DEMOTION:
+        serves_nothing = self._ledger.total >= FULL_DEMOTION
+        self._mastership.step_down_again(now, urgent=serves_nothing)
+        if not serves_nothing and not self._terms.is_worse_than_any(self._peers.present()):
             return _NOTHING
         return self._hand_over(Then.STAY, f"demotion {self._ledger.total}", now)
 

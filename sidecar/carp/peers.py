@@ -24,8 +24,6 @@ class Peer:
     key: int
     left: bool = False
     """It bowed out and has not spoken since."""
-    asked: int = 0
-    """How often it was asked to take over since it last spoke."""
 
     @property
     def address(self) -> str:
@@ -53,7 +51,7 @@ class PeerTable:
         peer.left = advertisement.is_bow_out
         if not peer.left:
             peer.advbase, peer.advskew, peer.demote = advertisement[1:4]
-        peer.heard_at, peer.key, peer.speaker, peer.asked = now, key, speaker, 0
+        peer.heard_at, peer.key, peer.speaker = now, key, speaker
         self._peers[source] = peer
         return peer
 

@@ -4,9 +4,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import IntEnum
 from math import inf
+from typing import Final
 
 from sidecar.carp.config import Family
 from sidecar.carp.effects import Reason
+
+ASK_AGAIN: Final = 60.0
+"""Seconds until a demoted master tries again to hand over to a peer that would not preempt."""
+RAREST: Final = 3600.0
 
 
 class Then(IntEnum):
@@ -43,6 +48,7 @@ class Mastership:
     advertise_at: float
     insisted_at: float = -inf
     step_down_at: float | None = None
+    pause: float = ASK_AGAIN
     handover: Handover | None = None
 
     def due(self) -> float:
@@ -61,6 +67,13 @@ class Mastership:
     def step_down_by(self, at: float) -> None:
         """Think of stepping down at this time, or before when that was planned."""
         self.step_down_at = at if self.step_down_at is None else min(at, self.step_down_at)
+        self.pause = ASK_AGAIN
+
+    def step_down_again(self, now: float, *, urgent: bool) -> None:
+        """Think of it again: every minute when it is urgent, else ever more rarely, for whom we ask may be gone."""
+        self.step_down_at = now + self.pause
+        if not urgent:
+            self.pause = min(2 * self.pause, RAREST)
 
     def would_hand_over(self, then: Then) -> bool:
         """Whether a request adds anything to the hand-over under way."""

@@ -26,12 +26,8 @@ LOT_STAGGER: Final = 0.02
 """Seconds within which equals draw the moment to answer an invitation."""
 LOT_PATIENCE: Final = 0.25
 """Advertisement intervals within which equals draw how much longer to bear silence."""
-STEP_DOWN_AGAIN: Final = 60.0
-"""Seconds between attempts of a demoted master to hand over to a peer that would not preempt."""
 REMEMBERED: Final = 64
 """Verdicts kept; a stranger with the key could ask for 2**24."""
-ATTEMPTS: Final = 2
-"""How often a silent peer that was better once is asked: it may be gone, and a worse one answer in its place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +95,9 @@ class Terms:
             return self._leaving * DECLINE + self.stagger
         return self.stagger
 
-    def better_of(self, peers: Iterable[Peer]) -> list[Peer]:
-        """Those that were better when they last spoke, and were not asked in vain since."""
-        return [peer for peer in peers if peer.asked < ATTEMPTS and self.compare(peer) is Verdict.BETTER]
+    def is_worse_than_any(self, peers: Iterable[Peer]) -> bool:
+        """Whether one of them was better when it last spoke."""
+        return any(self.compare(peer) is Verdict.BETTER for peer in peers)
 
     def reason_to_take_over(self, verdict: Verdict) -> Reason | None:
         """Why a backup should not leave such a master alone, or None when it should."""
