@@ -40,6 +40,9 @@ class ProbeResult:
     rtt_s: float | None = None  # from question to reply; None without a reply
 
 
+Listener = Callable[[ProbeResult, float], None]  # with the time of the probe's clock
+
+
 class Probe:
     """Asks `target` from `start()` to `stop()` on the running loop; `on_result(result, now)` is told of every question.
 
@@ -50,7 +53,7 @@ class Probe:
     def __init__(
         self,
         target: Target,
-        on_result: Callable[[ProbeResult, float], None],
+        on_result: Listener,
         *,
         own_address: bool = False,
         family: int = socket.AF_UNSPEC,

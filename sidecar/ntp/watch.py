@@ -22,7 +22,7 @@ from time import monotonic
 from typing import Final, NamedTuple, TypedDict
 
 from sidecar.ntp.packet import Reply
-from sidecar.ntp.probe import INTERVAL_S, Probe, ProbeResult
+from sidecar.ntp.probe import INTERVAL_S, TIMEOUT_S, Listener, Probe, ProbeResult
 from sidecar.ntp.target import Target, parse_target
 from sidecar.ntp.verdict import HealthLedger, Miss, Thresholds, Verdict, VipLedger
 
@@ -60,19 +60,29 @@ class NtpWatch:
         *,
         thresholds: Thresholds | None = None,
         interval: float = INTERVAL_S,
+        timeout: float = TIMEOUT_S,
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self.target = target
         self._on_demotion = on_demotion
         self._limits = thresholds or Thresholds()
-        self._interval = interval
-        self._clock = clock
+        self._interval, self._timeout, self._clock = interval, timeout, clock
         self._health = HealthLedger(self._limits)
         self._server_answers = False  # the last question, not the state: that takes three
-        self._probe = Probe(target, self._answered, interval=interval, clock=clock) if target else None
+        self._probe = self._asking(target, self._answered) if target else None
         self._vips: dict[str, VipLedger] = {}
         self._vip_probes: dict[str, Probe] = {}
         self._running = False
+
+    def _asking(self, target: Target, on_result: Listener, *, own_address: bool = False) -> Probe:
+        return Probe(
+            target,
+            on_result,
+            own_address=own_address,
+            interval=self._interval,
+            timeout=self._timeout,
+            clock=self._clock,
+        )
 
     # ------------------------------------------------------------------------------------------------ what it is told
 
@@ -108,8 +118,7 @@ class NtpWatch:
         def answered(result: ProbeResult, now: float) -> None:
             self._vip_answered(address, result, now)
 
-        probe = Probe(target, answered, own_address=True, interval=self._interval, clock=self._clock)
-        self._vip_probes[address] = probe
+        probe = self._vip_probes[address] = self._asking(target, answered, own_address=True)
         self._vips.setdefault(address, VipLedger(self._limits)).hold(self._clock())
         if self._running:
             probe.start()

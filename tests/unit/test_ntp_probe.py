@@ -3,10 +3,9 @@
 import asyncio
 import socket
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
-from threading import Event, Thread
+from threading import Event
 
 import pytest
 import uvloop
@@ -17,8 +16,7 @@ from sidecar.ntp.probe import Probe, ProbeResult
 from sidecar.ntp.target import Target
 from sidecar.ntp.verdict import Miss, Outcome
 from tests.unit.ntp_reply import reply_bytes
-
-Answer = Callable[[bytes], Iterable[bytes]]  # from a question's cookie to the datagrams it gets
+from tests.unit.ntp_server import Server, honest, silent, unused_port
 
 LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
 
@@ -30,55 +28,6 @@ def runner(request: pytest.FixtureRequest) -> Iterator[asyncio.Runner]:
 
 
 one_loop_will_do = pytest.mark.parametrize("runner", ["uvloop"], indirect=True)  # where it is our logic that is asked
-
-
-class Server:
-    """A UDP server on the loopback, in a thread of its own; it hears each question and answers what it is told to."""
-
-    def __init__(self, answer: Answer, host: str = "127.0.0.1", port: int = 0) -> None:
-        self.questions: list[tuple[float, bytes]] = []
-        self._answer = answer
-        self._socket = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.bind((host, port))
-        self._socket.settimeout(0.05)
-        self._ending = Event()
-        self._thread = Thread(target=self._serve)
-        self.target = Target(host, self._socket.getsockname()[1])
-
-    def __enter__(self) -> "Server":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ending.set()
-        self._thread.join()
-        self._socket.close()
-
-    def _serve(self) -> None:
-        while not self._ending.is_set():
-            try:
-                data, source = self._socket.recvfrom(1000)
-            except TimeoutError:
-                continue
-            self.questions.append((time.monotonic(), data))
-            for datagram in self._answer(data[40:48]):
-                self._socket.sendto(datagram, source)
-
-
-def honest(cookie: bytes) -> list[bytes]:
-    return [reply_bytes(cookie)]
-
-
-def silent(_: bytes) -> list[bytes]:
-    return []
-
-
-@contextmanager
-def unused_port(host: str = "127.0.0.1") -> Iterator[Target]:
-    """A port that stays free because it is taken for TCP only, so that a UDP question is refused."""
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM) as taken:
-        taken.bind((host, 0))
-        yield Target(host, taken.getsockname()[1])
 
 
 def ask(runner: asyncio.Runner, target: Target, count: int, **options: object) -> tuple[list[ProbeResult], Probe]:
@@ -216,7 +165,7 @@ def test_a_second_answer_to_the_same_question_is_refused(runner: asyncio.Runner)
 def test_an_answer_from_another_port_is_not_heard(runner: asyncio.Runner) -> None:
     """A load balancer or a careless server that answers from elsewhere: its clients would not hear it either."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other, Server(silent) as server:
-        server._answer = lambda cookie: _send_from(other, server, cookie)
+        server.answer = lambda cookie: _send_from(other, server, cookie)
         results, probe = ask(runner, server.target, 2)
     assert outcomes(results) == [Miss.TIMEOUT] * 2
     assert not probe.refused
