@@ -40,6 +40,22 @@ def marked(mark: str) -> list[int]:
     return found
 
 
+def commands_with(mark: str, words: str) -> list[int]:
+    """Those of them whose command line contains `words`."""
+    found = []
+    for pid in marked(mark):
+        with contextlib.suppress(OSError):
+            if words.encode() in Path(f"/proc/{pid}/cmdline").read_bytes():
+                found.append(pid)
+    return found
+
+
+def send(pids: Sequence[int], number: int) -> None:
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
+
+
 @dataclass
 class Person:
     """Somebody who types commands: `prefix` makes who it is, `python` an interpreter that this somebody may run."""

@@ -17,7 +17,7 @@ import pytest
 from sidecar.lab.plan import Plan
 from sidecar.lab.services import check_programs
 from sidecar.lab.space import SpaceError
-from tests.lab.conftest import Person, marked, wait_until
+from tests.lab.conftest import Person, commands_with, marked, send, wait_until
 
 pytestmark = pytest.mark.lab
 ADDRESS = "10.77.0.100"
@@ -160,11 +160,8 @@ def test_down_removes_everything_and_may_be_repeated(me: Person) -> None:
 def test_a_crash_leaves_no_process_and_nothing_that_down_does_not_remove(me: Person, who: str) -> None:
     up(me, "--no-wait")
     where = folder(me)
-    outer = owner(me)
-    everybody = marked(me.mark)
-    inner = [pid for pid in everybody if b"sidecar.lab.supervisor" in Path(f"/proc/{pid}/cmdline").read_bytes()]
-    for pid in {"holder": [outer], "supervisor": [max(inner)], "everybody": everybody}[who]:
-        os.kill(pid, signal.SIGKILL)
+    inner = max(commands_with(me.mark, "sidecar.lab.supervisor"))
+    send({"holder": [owner(me)], "supervisor": [inner], "everybody": marked(me.mark)}[who], signal.SIGKILL)
     wait_until(lambda: not marked(me.mark))
     assert me.lab("status").returncode == 1
     assert where.exists()
@@ -182,9 +179,7 @@ def test_after_a_crash_up_works_at_once(me: Person) -> None:
 
 def test_a_lab_that_hangs_is_removed_by_force(me: Person) -> None:
     up(me, "--no-wait")
-    for pid in marked(me.mark):
-        if b"sidecar.lab.supervisor" in Path(f"/proc/{pid}/cmdline").read_bytes():
-            os.kill(pid, signal.SIGSTOP)
+    send(commands_with(me.mark, "sidecar.lab.supervisor"), signal.SIGSTOP)
     assert me.lab("down").stdout == "The lab is removed.\n"
     wait_until(lambda: not marked(me.mark))
 

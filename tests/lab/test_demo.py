@@ -1,7 +1,5 @@
 """`lab demo`: the product's main promise, kept by the real daemon; and a broken promise is not called kept."""
 
-import contextlib
-import os
 import re
 import signal
 import subprocess
@@ -10,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab.conftest import Person, marked, wait_until
+from tests.lab.conftest import Person, commands_with, marked, send, wait_until
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(180)]
 
@@ -76,10 +74,7 @@ def test_when_nobody_takes_over_the_demo_fails_and_keeps_the_logs(me: Person) ->
         line = demo.stdout.readline()
         while "is the one master" not in line:
             line = demo.stdout.readline()
-        for pid in marked(me.mark):
-            with contextlib.suppress(OSError):
-                if b"--advskew=20" in Path(f"/proc/{pid}/cmdline").read_bytes():
-                    os.kill(pid, signal.SIGKILL)
+        send(commands_with(me.mark, "--advskew=20"), signal.SIGKILL)
         said = demo.stderr.read()
         assert demo.wait(60) == 1
     assert "node2 is not the one master of vhid 10" in said

@@ -1,6 +1,5 @@
 """The building blocks are what they claim: machines that lose power, cable or motion, and leave nothing behind."""
 
-import os
 import socket
 import subprocess
 import sys
@@ -13,7 +12,7 @@ from scapy.utils import rdpcap
 
 from sidecar.lab.space import SpaceError
 from sidecar.lab.topology import Network
-from tests.lab.conftest import Person, marked, wait_until
+from tests.lab.conftest import Person, commands_with, marked, send, wait_until
 
 PING = ["ping", "-c1", "-W1"]
 TALKER = (
@@ -162,9 +161,8 @@ def test_a_killed_owner_of_a_network_leaves_no_process(me: Person) -> None:
     with subprocess.Popen(command, env=me.env(), stdout=subprocess.PIPE) as owner:
         assert owner.stdout is not None
         assert owner.stdout.readline() == b"up\n"
-        inside = [pid for pid in marked(me.mark) if b"time.sleep(300)" in Path(f"/proc/{pid}/cmdline").read_bytes()]
         assert len(marked(me.mark)) > 6
-        os.kill(max(inside), 9)
+        send([max(commands_with(me.mark, "time.sleep(300)"))], 9)
         wait_until(lambda: not marked(me.mark))
 
 
