@@ -189,12 +189,12 @@ class Election:
         return hold if self._mastership.handover is not None else (*self._advertise(now), *hold)
 
     def _become_master(self, reason: Reason, detail: str, now: float) -> Effects:
-        """Tell the peers first, then own the addresses, then tell the neighbours."""
+        """Own the addresses first: a predecessor lets go when it hears us, and nothing may be asked in vain between."""
         changed = self._enter(State.MASTER, reason, detail, now)
         self._last_master = None
         if self._ledger.total:
             self._mastership.step_down_by(now + ASK_AGAIN)
-        return (changed, *self._advertise(now), do.HoldAddresses(self._config.addresses), do.Announce())
+        return (changed, do.HoldAddresses(self._config.addresses), *self._advertise(now), do.Announce())
 
     def _advertise(self, now: float) -> Effects:
         """One advertisement, now."""
@@ -317,7 +317,7 @@ class Election:
         """Still master though demoted: hand over to a peer that would not preempt, and try again while it lasts."""
         serves_nothing = self._ledger.total >= FULL_DEMOTION
         self._mastership.step_down_again(now, urgent=serves_nothing)
-        if not serves_nothing and not self._terms.is_worse_than_any(self._peers.present()):
+        if not serves_nothing and not self._terms.is_worse_than_any(self._peers.all()):
             return _NOTHING
         return self._hand_over(Then.STAY, f"demotion {self._ledger.total}", now)
 

@@ -55,10 +55,6 @@ class PeerTable:
         self._peers[source] = peer
         return peer
 
-    def present(self) -> list[Peer]:
-        """Those that have not bowed out."""
-        return [peer for peer in self._peers.values() if not peer.left]
-
     def all(self) -> list[Peer]:
         """All that are remembered, latest last."""
         return list(self._peers.values())

@@ -96,7 +96,7 @@ class Terms:
         return self.stagger
 
     def is_worse_than_any(self, peers: Iterable[Peer]) -> bool:
-        """Whether one of them was better when it last spoke."""
+        """Whether one of them was better when it last spoke; that it left since does not mean that it is not back."""
         return any(self.compare(peer) is Verdict.BETTER for peer in peers)
 
     def reason_to_take_over(self, verdict: Verdict) -> Reason | None:

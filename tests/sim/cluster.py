@@ -12,13 +12,14 @@ from typing import Any, NamedTuple
 
 from sidecar.carp import effects as do
 from sidecar.carp import events as on
+from sidecar.carp.auth import Key
 from sidecar.carp.config import Config, Dialect, Family
 from sidecar.carp.effects import Effect, State
 from sidecar.carp.election import Election
 from sidecar.carp.events import Event
 from tests.sim import node as fate
 from tests.sim.invariants import BrokenPromiseError, Promises
-from tests.sim.node import Machine, Message, Node
+from tests.sim.node import Machine, Message, Node, Real
 
 DEADLINE = on.DeadlineReached()
 SENT = on.AdvertisementSent()
@@ -26,9 +27,6 @@ HELD = on.AddressesHeld()
 UP, DOWN = on.CarpdevChanged(True), on.CarpdevChanged(False, "link down")
 ROUTINE = (do.RenewLease, do.SendAdvertisement)
 """What a master asks for all day long: no promise to check but the deadline's, which every step checks."""
-HOLD_TAKES = 0.0001
-"""Seconds from asking the kernel for an address to having it (measured: 33 us, and the driver comes first)."""
-
 Hearing = tuple[int, int]
 """(sender, receiver)."""
 
@@ -79,6 +77,7 @@ class Cluster:
         self.records: list[list[Record]] | None = [[] for _ in configs] if record else None
         self.happenings: list[str] = []
         self.deaf: set[tuple[Hearing, Family]] = set()
+        self.mirror = False
         self._random = Random(seed)
         self._heap: list[tuple[float, int, Callable[[Node, Message | None], None], Node, Message | None]] = []
         self._order = 0
@@ -173,28 +172,17 @@ class Cluster:
                 node.state = effect.new
                 self.journal.append(Entry(self.now, node.number, effect.old, effect.new, effect.reason, effect.detail))
             case do.HoldAddresses():
-                node.generation += 1
-                self._push(self.now + HOLD_TAKES, self._hold(node.generation), node)
+                if node.holds_fail:
+                    return on.AddressesFailed("refused")
+                node.kernel.hold(effect.addresses, self.now)
+                return HELD
             case do.ReleaseAddresses():
-                node.generation += 1
                 node.kernel.release(self.now)
             case do.Stopped():
                 node.stopped = True
             case _:
                 pass
         return None
-
-    def _hold(self, generation: int) -> Callable[[Node, Message | None], None]:
-        def hold(node: Node, _: Message | None) -> None:
-            if node.generation != generation or not node.alive:
-                return
-            if node.holds_fail:
-                self.step(node, on.AddressesFailed("refused"))
-                return
-            node.kernel.hold(node.config.addresses, self.now)
-            self._tell(node, HELD)
-
-        return hold
 
     def _tell(self, node: Node, event: Event) -> None:
         """An event that finds nobody in, or asleep, is lost: the tester says it again on waking."""
@@ -216,6 +204,8 @@ class Cluster:
 
     def _spread(self, sender: Node, message: Message) -> None:
         shortest, longest = self.delay
+        if self.mirror:
+            self._push(self.now + shortest, self._on_arrival, sender, message)
         if not self.loss and not self.deaf and shortest == longest:
             self._push(self.now + shortest, self._on_broadcast, sender, message)
             return
@@ -335,7 +325,19 @@ class Cluster:
         self.happens(f"reconfigure({number}, {config})")
         node = self.nodes[number]
         node.config, node.families = config, config.families
+        if isinstance(node.wire, Real):
+            node.wire.configure(config)
         self._tell(node, on.ConfigChanged(config))
+
+    def put_on_a_real_wire(self, *keys: bytes) -> None:
+        """Advertisements travel as signed bytes from now on, and pass every check on arrival."""
+        for node in self.nodes:
+            node.wire = Real(node.sources, node.config, _ring(keys), self._random.getrandbits(64))
+
+    def rekey(self, number: int, *keys: bytes) -> None:
+        """Another passphrase file: the first key signs, every key verifies."""
+        self.happens(f"rekey({number}, {len(keys)} keys)")
+        self.nodes[number].real_wire.configure(self.nodes[number].config, _ring(keys))
 
     def resign(self, number: int, seconds: float) -> None:
         self.happens(f"resign({number}, {seconds})")
@@ -364,6 +366,10 @@ class Cluster:
         """What to look at when a promise is broken."""
         lines = [f"seed {self.seed}, now {self.now:.6f}", *sorted((*self.happenings, *map(str, self.journal)))]
         return "\n".join(lines[:1] + lines[-60:])
+
+
+def _ring(keys: Sequence[bytes]) -> list[Key]:
+    return [Key(key, number) for number, key in enumerate(keys, start=1)]
 
 
 def configs(*advskews: int, advbase: int = 1, preempt: bool = True, dialect: Dialect = Dialect.FREEBSD) -> list[Config]:

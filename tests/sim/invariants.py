@@ -54,7 +54,7 @@ class Promises:
             self._the_deadline_lies_ahead(node, after, now)
             self._only_a_master_speaks(node, after, event, effects)
             self._leaving_releases_before_anything_else(effects)
-            self._a_new_master_speaks_before_it_owns(effects)
+            self._a_new_master_owns_before_it_speaks(effects)
 
     def applied(self, node: Node, now: float) -> None:
         """Look at a node after its effects were applied."""
@@ -83,10 +83,11 @@ class Promises:
         promise(not leaves or isinstance(effects[0], ReleaseAddresses), f"leaving releases first: {effects}")
 
     @staticmethod
-    def _a_new_master_speaks_before_it_owns(effects: Sequence[Effect]) -> None:
+    def _a_new_master_owns_before_it_speaks(effects: Sequence[Effect]) -> None:
+        """A predecessor lets go when it hears; between the two nothing may be asked in vain."""
         kinds = [type(effect) for effect in effects]
         if any(isinstance(effect, StateChanged) and effect.new is State.MASTER for effect in effects):
-            promise(kinds[:3] == [StateChanged, SendAdvertisement, HoldAddresses], f"speak, then own: {effects}")
+            promise(kinds[:3] == [StateChanged, HoldAddresses, SendAdvertisement], f"own, then speak: {effects}")
 
 
 def a_shutdown_says_goodbye_once(node: Node, was_master: bool) -> None:

@@ -22,7 +22,6 @@ Message = AdvertisementReceived | Datagram
 V4: tuple[Address, ...] = (IPv4Address("10.9.0.100"),)
 V6: tuple[Address, ...] = (IPv6Address("fd99::100"),)
 DUAL = V4 + V6
-SECRET = (Key(b"secret"),)
 
 
 class Machine(Protocol):
@@ -60,18 +59,20 @@ class Real:
 
     def __init__(self, sources: dict[Family, bytes], config: Config, keys: Sequence[Key], first_counter: int) -> None:
         self._sources = sources
+        self._keys = keys
         self._transmitter = Transmitter(config.vhid, self._authenticator(config, keys), first_counter)
         self._transmitter.send_from(frozenset(sources.values()))
         self.drops: dict[DropReason, int] = {}
-        self.configure(config, keys)
+        self.configure(config)
 
     @staticmethod
     def _authenticator(config: Config, keys: Sequence[Key]) -> Authenticator:
         return Authenticator(config.vhid, config.addresses, keys, sign_link_local=config.sign_link_local)
 
-    def configure(self, config: Config, keys: Sequence[Key]) -> None:
+    def configure(self, config: Config, keys: Sequence[Key] | None = None) -> None:
         """Other keys or addresses; the counter goes on."""
-        authenticator = self._authenticator(config, keys)
+        self._keys = self._keys if keys is None else keys
+        authenticator = self._authenticator(config, self._keys)
         self._transmitter.authenticate_with(authenticator)
         self._receiver = Receiver(config, authenticator, self._transmitter.is_own)
 
@@ -115,7 +116,6 @@ class Node:
         self.causes: dict[str, int] = {}
         self.inbox: list[Message] = []
         self.armed = math.inf
-        self.generation = 0
         self.bow_outs = self.sent = 0
         self.stopped = False
         self.resting_until = -math.inf
@@ -127,6 +127,11 @@ class Node:
     def takes_part(self) -> bool:
         """Alive, awake and connected to something."""
         return self.alive and not self.frozen and self.link_up and not self.stopped
+
+    @property
+    def real_wire(self) -> Real:
+        assert isinstance(self.wire, Real)
+        return self.wire
 
     @property
     def is_bsd(self) -> bool:
@@ -156,7 +161,6 @@ class Node:
         self.alive, self.frozen, self.stopped = True, False, False
         self.inbox = []
         self.armed = math.inf
-        self.generation += 1
         self.bow_outs = 0
 
 

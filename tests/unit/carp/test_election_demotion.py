@@ -95,11 +95,18 @@ def test_it_does_not_step_down_when_it_is_well_again_in_time() -> None:
     assert BOW_OUT not in node.said
 
 
-def test_it_does_not_ask_a_peer_that_has_said_goodbye() -> None:
+def test_it_asks_a_peer_that_has_said_goodbye_for_it_may_be_back() -> None:
     node = with_better_peer_that_does_not_preempt()
     node.hear_goodbye()
     node.demote(80)
-    node.run(200.0)
+    node.run(2.0)
+    assert BOW_OUT in node.said
+
+
+def test_it_asks_nobody_when_it_has_heard_nobody() -> None:
+    node = master()
+    node.demote(80)
+    node.run(1000.0)
     assert BOW_OUT not in node.said
 
 

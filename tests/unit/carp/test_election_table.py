@@ -115,9 +115,9 @@ def test_a_master_does_not_shout_at_one_that_does_not_hear() -> None:
 
 
 def test_an_order_of_effects_is_kept_when_a_node_becomes_master() -> None:
-    """Peers are told before the address is owned, neighbours after."""
+    """The address is owned before peers are told, since a predecessor lets go when it hears; neighbours come last."""
     kinds = [type(effect).__name__ for effect in Told().wait()]
-    assert kinds == ["StateChanged", "SendAdvertisement", "HoldAddresses", "Announce"]
+    assert kinds == ["StateChanged", "HoldAddresses", "SendAdvertisement", "Announce"]
 
 
 def test_an_order_of_effects_is_kept_when_a_master_gives_way() -> None:
