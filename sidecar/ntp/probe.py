@@ -24,7 +24,10 @@ from sidecar.ntp.verdict import Miss, Outcome
 # ntpsec keeps a decaying average of 20 s and answers no one who is above one query a second, with no word of why: asked
 # each 1.00 s it fell silent for good after 74 answers, asked each 1.05 s it never did (ntpsec 1.2.2, its own defaults).
 INTERVAL_S: Final = 1.25
-RETRY_S: Final = 1.0  # after a miss: three of them are about three seconds
+# A miss is looked into sooner (each second), so that three of them are about three seconds; but not for long: at that
+# pace a limit as above, once reached by whatever else asks from this address, would never let us in again.
+_SOONER: Final = 0.8
+_SOONER_TIMES: Final = 3
 TIMEOUT_S: Final = 0.5
 _BACK_OFF_MOST: Final = 4  # doublings: at most 20 s between questions
 _FORGET_KISS_AFTER: Final = 10  # good answers for each halving back
@@ -77,6 +80,7 @@ class Probe:
         self._due_at = 0.0  # by the loop: when the question was asked
         self._awaiting_name = False
         self._back_off = 0
+        self._misses = 0  # in a row
         self._good = 0
         self._timer: asyncio.TimerHandle | None = None  # the deadline of a question, else the time of the next
 
@@ -138,10 +142,9 @@ class Probe:
             self._good += 1
             if self._good == _FORGET_KISS_AFTER:
                 self._back_off, self._good = self._back_off - 1, 0
-        pause = self._interval * (1 << self._back_off)
-        if isinstance(outcome, Miss) and not self._back_off:
-            pause = min(pause, RETRY_S)
-        self._arm(self._due_at + pause, self._ask)
+        self._misses = self._misses + 1 if isinstance(outcome, Miss) else 0
+        sooner = 0 < self._misses <= _SOONER_TIMES and not self._back_off
+        self._arm(self._due_at + self._interval * (_SOONER if sooner else 1 << self._back_off), self._ask)
 
     def _arm(self, when: float, then: Callable[[], None]) -> None:
         if self._timer is not None:

@@ -5,6 +5,7 @@ import socket
 import time
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
+from math import exp
 from threading import Event
 
 import pytest
@@ -12,7 +13,7 @@ import uvloop
 
 from sidecar.ntp import resolve
 from sidecar.ntp.packet import Refusal, Reply
-from sidecar.ntp.probe import Probe, ProbeResult
+from sidecar.ntp.probe import INTERVAL_S, Probe, ProbeResult
 from sidecar.ntp.target import Target
 from sidecar.ntp.verdict import Miss, Outcome
 from tests.unit.ntp_reply import reply_bytes
@@ -212,6 +213,22 @@ def test_the_pace_comes_back_after_ten_good_answers(runner: asyncio.Runner) -> N
     times = [when for when, _ in server.questions]
     assert times[10] - times[0] >= 10 * 0.22 - 0.02
     assert times[14] - times[11] < 3 * 0.22
+
+
+@one_loop_will_do
+def test_a_miss_is_looked_into_sooner_but_not_for_ever(runner: asyncio.Runner) -> None:
+    with Server(silent) as server:
+        ask(runner, server.target, 6, interval=0.4)
+    pauses = [late - early for early, late in pairwise(when for when, _ in server.questions)]
+    assert sum(pauses[:3]) < 3 * 0.4
+    assert min(pauses[3:]) > 0.38
+
+
+def test_neither_pace_is_kept_up_above_the_limit_of_ntpsec() -> None:
+    """Its score: each query adds 1/20 and decays with a time constant of 20 s; above 1 it answers no more."""
+    assert INTERVAL_S * 0.8 >= 1
+    steady = 1 / 20 / (1 - exp(-INTERVAL_S / 20))
+    assert steady < 0.9
 
 
 # ------------------------------------------------------------------------------------------------- names, ends, stalls
