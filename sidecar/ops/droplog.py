@@ -11,7 +11,7 @@ from typing import Final
 PERIOD: Final = 60.0
 """Seconds between two lines of the same virtual host, reason and source."""
 OTHERS: Final = "other sources"
-_LIMIT: Final = 256
+_LIMIT: Final = 64
 _log: Final = logging.getLogger("sidecar.carp")
 _MEANINGS: Final = {
     "badlen": "not the length of a CARP advertisement",
@@ -32,36 +32,45 @@ class _Entry:
 
 
 class DropLog:
-    """Decides. ``now`` is monotonic seconds; ``limit`` entries are remembered, and one more a reason."""
+    """Decides. ``now``: monotonic seconds; ``limit``: sources remembered, besides the others' entry for each reason."""
 
     def __init__(self, period: float = PERIOD, limit: int = _LIMIT) -> None:
         self._period = period
         self._limit = limit
-        self._entries: dict[tuple[int, str, str], _Entry] = {}
+        self._sources: dict[tuple[int, str, str], _Entry] = {}
+        self._others: dict[tuple[int, str], _Entry] = {}
 
     def note(self, vhid: int, reason: str, source: str, now: float) -> tuple[str, int] | None:
         """Whom to name and how many were dropped since the last line, this one included; None for no line."""
-        key = (vhid, reason, source)
-        if key not in self._entries and not self._has_room(now):
-            key = (vhid, reason, OTHERS)
-        entry = self._entries.get(key)
+        entry = self._entry_of((vhid, reason, source), now)
+        name = source
         if entry is None:
-            self._entries[key] = _Entry(now)
-            return key[2], 1
+            name, entry = OTHERS, self._others.setdefault((vhid, reason), _Entry(now - self._period))
         entry.unsaid += 1
         if now - entry.said_at < self._period:
             return None
         count, entry.unsaid, entry.said_at = entry.unsaid, 0, now
-        self._entries[key] = self._entries.pop(key)  # the one that spoke longest ago stays first
-        return key[2], count
+        return name, count
 
-    def _has_room(self, now: float) -> bool:
-        """The entry that spoke longest ago makes room once its minute is over: it would get its line anyway."""
-        if len(self._entries) >= self._limit:
-            first = next(iter(self._entries))
-            if now - self._entries[first].said_at >= self._period:
-                del self._entries[first]
-        return len(self._entries) < self._limit
+    def _entry_of(self, key: tuple[int, str, str], now: float) -> _Entry | None:
+        """That source's own, a new one where there is room; whoever spoke last stands last."""
+        entry = self._sources.get(key)
+        if entry is None:
+            self._make_room(now)
+            if len(self._sources) >= self._limit:
+                return None
+            entry = _Entry(now - self._period)
+        elif now - entry.said_at >= self._period:
+            del self._sources[key]
+        self._sources[key] = entry
+        return entry
+
+    def _make_room(self, now: float) -> None:
+        """The entry that spoke longest ago may go once its minute is over: it would get its next line anyway."""
+        if len(self._sources) >= self._limit:
+            first = next(iter(self._sources))
+            if now - self._sources[first].said_at >= self._period:
+                del self._sources[first]
 
 
 def drop_logger(clock: Callable[[], float], drops: DropLog | None = None) -> Callable[[int, str, str], None]:

@@ -128,6 +128,6 @@ def _cells(head: tuple[str, ...], row: Iterable[str]) -> str:
 def _services(status: StatusView) -> str:
     said = words.ntp_verdict(status)
     ntp = f'<h2>NTP server</h2><p class="verdict {said.level}">{escape(said.text)}</p>'
-    known = {escape(key): escape(str(value)) for key, value in status["kubernetes"].items()}
-    kubernetes = f"<h2>Kubernetes</h2>{_list(known)}" if known else ""
-    return f"<section>{ntp}{kubernetes}</section>"
+    known = {escape(key): escape(text) for key, text in words.kubernetes_texts(status).items()}
+    kubernetes = f"<section><h2>Kubernetes</h2>{_list(known)}</section>" if known else ""
+    return f"<section>{ntp}</section>{kubernetes}"

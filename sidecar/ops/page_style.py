@@ -18,6 +18,7 @@ section{background:var(--card);border:1px solid var(--line);border-top:4px solid
 padding:1rem;margin-bottom:1rem}
 section.master{border-top-color:var(--master)}section.backup{border-top-color:var(--backup)}
 section.init{border-top-color:var(--init)}
+.head small{white-space:nowrap}
 .head{display:flex;gap:1rem;align-items:center}
 .state{font-size:1.25rem;font-weight:700;color:#fff;padding:.3rem .8rem;border-radius:6px;background:var(--init)}
 .master .state{background:var(--master)}.backup .state{background:var(--backup)}
@@ -28,10 +29,12 @@ dt,th{color:var(--dim);font-weight:400}dd{overflow-wrap:anywhere}
 code,td{font-variant-numeric:tabular-nums}code{font-size:.95em}
 .chip{background:var(--chip);border-radius:99px;padding:0 .6rem;white-space:nowrap}
 table{border-collapse:collapse;width:100%}
-th,td{text-align:left;padding:.2rem .8rem .2rem 0;border-bottom:1px solid var(--line);overflow-wrap:anywhere}
+th,td{text-align:left;padding:.2rem .8rem .2rem 0;border-bottom:1px solid var(--line);white-space:nowrap}
+td:last-child,td[data-name=peer]{white-space:normal;overflow-wrap:anywhere;min-width:7rem}td[data-name=key]{min-width:0}
 tr:last-child td{border-bottom:0}
-@media(max-width:34rem){body{padding:.5rem}thead{display:none}tr{display:block;padding:.35rem 0}
-tr+tr{border-top:1px solid var(--line)}td{display:grid;grid-template-columns:5.5rem 1fr;border:0;padding:0}
+@media(max-width:46rem){body{padding:.5rem}thead{display:none}tr{display:block;padding:.35rem 0}
+tr+tr{border-top:1px solid var(--line)}td{display:grid;grid-template-columns:5.5rem 1fr;
+border:0;padding:0;white-space:normal}
 td::before{content:attr(data-name);color:var(--dim)}dl{gap:.15rem .75rem}}
 """
 

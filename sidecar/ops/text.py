@@ -16,9 +16,9 @@ def render(status: StatusView, now: float) -> str:
     for vhost in status["vhosts"]:
         lines += ["", *_vhost_lines(vhost, now)]
     lines += ["", _line("ntp", _said(words.ntp_verdict(status)))]
-    if status["kubernetes"]:
-        known = ", ".join(f"{key} {value}" for key, value in status["kubernetes"].items())
-        lines.append(_line("kubernetes", known))
+    known = words.kubernetes_texts(status)
+    if known:
+        lines.append(_line("kubernetes", ", ".join(f"{key} {text}" for key, text in known.items())))
     return "\n".join(lines)
 
 

@@ -151,3 +151,10 @@ def _known(text: str, value: object) -> str:
 
 def _spanned(value: object) -> str | None:
     return span(float(value)) if isinstance(value, int | float) else None
+
+
+def kubernetes_texts(status: StatusView) -> dict[str, str]:
+    """What is known of the cluster; nothing where Kubernetes is off."""
+    if status["kubernetes"].get("enabled") is False:
+        return {}
+    return {key: str(value) for key, value in status["kubernetes"].items() if key != "enabled"}
