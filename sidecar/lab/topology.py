@@ -158,6 +158,7 @@ class Node:
         space, self.space = self.space, None
         self.frozen = False
         with contextlib.suppress(SpaceError):
+            space.signal_all(signal.SIGSTOP)  # nobody inside is to see the carrier go
             self.network.batch(f"link set {self.port} down")
         space.close()
         with contextlib.suppress(SpaceError):

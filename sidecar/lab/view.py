@@ -9,14 +9,15 @@ from rich.table import Table
 from rich.text import Text
 
 Status = Mapping[str, Any]
+COLUMNS = {"node": 5, "machine": 8, "role": 6, "advskew": 8, "demoted": 7, "NTP": 5, "address": 24}  # least widths
 COLOURS = {"MASTER": "bold green", "BACKUP": "cyan", "INIT": "yellow"}
 
 
 def render(status: Status) -> Group:
     """The whole picture of `lab status` and `lab watch`."""
     table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
-    for column in ("node", "machine", "role", "advskew", "demotion", "NTP", "address"):
-        table.add_column(column, overflow="fold", no_wrap=column in {"node", "role", "address"})
+    for column, least in COLUMNS.items():
+        table.add_column(column, overflow="fold", min_width=least)
     for node in status["nodes"]:
         table.add_row(*row(node, status["client"]["heard"]))
     return Group(table, client_line(status["client"]), *warnings(status))

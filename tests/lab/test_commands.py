@@ -263,6 +263,19 @@ def test_missing_programs_are_named_with_the_command_that_installs_them() -> Non
     check_programs(Plan(), {"ip", "tcpdump", "chronyd"})
 
 
+def test_the_real_daemon_shows_its_role_and_hands_the_address_over(me: Person) -> None:
+    assert me.lab("up", "--nodes=2").returncode == 0
+    roles = [node["daemon"]["vhosts"][0]["state"] for node in status(me)["nodes"]]
+    assert roles == ["MASTER", "BACKUP"]
+    assert "MASTER" in me.lab("status").stdout
+    assert me.lab("fail", "node1", "--how", "ntp").returncode == 0
+    wait_until(lambda: heard(me) == "node2", 20)
+    assert status(me)["owners"][ADDRESS] == ["node2"]
+    assert status(me)["nodes"][0]["daemon"]["ntp"]["state"] == "dead"
+    assert me.lab("fail", "node2", "--how", "reboot").returncode == 0
+    wait_until(lambda: me.lab("exec", "node2", "--", me.python, "-m", "sidecar", "status").returncode == 0)
+
+
 def test_an_ordinary_user_has_a_lab_too(somebody: Person) -> None:
     up(somebody)
     assert heard(somebody) == "node1"
