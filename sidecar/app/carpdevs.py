@@ -40,6 +40,7 @@ class Carpdev:
         if (up, detail) == (self.up, self.detail):
             return
         self.up, self.detail = up, detail
+        _log.info("carpdev %s: %s", self.name, detail or "up")
         for vhost in self.vhosts:
             vhost.driver.post(CarpdevChanged(up, detail))
 

@@ -25,12 +25,13 @@ from sidecar.carp.auth import Key
 from sidecar.carp.demotion import ADDRESSES
 from sidecar.carp.effects import DemotionChanged
 from sidecar.carp.events import DemotionSet, ShutdownRequested, Started
-from sidecar.errors import SidecarError
+from sidecar.errors import ConfigError, SidecarError
 from sidecar.net.host import Host, Placement
 from sidecar.net.interface import holding_subnet_of
 from sidecar.net.keepsake import Keepsake
 from sidecar.net.rtnl import Rtnl
-from sidecar.settings.values import MacMode, RunSettings, VhostSettings
+from sidecar.ops import logs
+from sidecar.settings.values import Kubernetes, MacMode, RunSettings, VhostSettings
 
 if TYPE_CHECKING:
     from sidecar.app.surface import Surface
@@ -183,7 +184,25 @@ class Daemon:
 
 def run(settings: RunSettings) -> int:
     """Run until told to stop; 0 after an orderly end. ``SidecarError`` when it cannot start."""
-    ask_for_realtime()
+    outlet = logs.set_up(settings.log, settings.log_level)
+    try:
+        refuse_what_is_to_come(settings)
+        for warning in settings.warnings:
+            _log.warning("%s", warning)
+        ask_for_realtime()
+        return _run(settings)
+    finally:
+        outlet.close()
+
+
+def refuse_what_is_to_come(settings: RunSettings) -> None:
+    """``ConfigError`` for what the settings know and this release does not do yet."""
+    if settings.kubernetes is Kubernetes.ON:
+        rule = "telling Kubernetes who is master is not part of this release"
+        raise ConfigError("kubernetes", "on", rule, "use auto or off")
+
+
+def _run(settings: RunSettings) -> int:
     daemon = Daemon(settings)
     daemon.build()
     daemon.prepare()

@@ -21,6 +21,7 @@ from sidecar.carp.events import DemotionSet, ResignRequested, StepDownRequested
 from sidecar.ntp.watch import Demotion, NtpWatch, parse_target
 from sidecar.ops import routes
 from sidecar.ops.control import ControlServer
+from sidecar.ops.droplog import drop_logger
 from sidecar.ops.http import HttpServer
 
 _log: Final = logging.getLogger(__name__)
@@ -48,6 +49,7 @@ class Surface:
         """Begin everything; none of it is waited for."""
         loop = asyncio.get_running_loop()
         self._daemon.on_role = self._role_changed
+        self._daemon.on_drop = drop_logger(time.monotonic)
         self._ntp.start()
         self._role_changed()
         loop.add_signal_handler(signal.SIGHUP, self._reload)

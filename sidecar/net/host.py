@@ -59,6 +59,7 @@ class Host:
         self._virtual = virtual
         self._keepsake = keepsake
         self._prepared: tuple[int, int] | None = None
+        self._refused: set[routing.Route] = set()
 
     @property
     def carpdev(self) -> str:
@@ -117,9 +118,17 @@ class Host:
         families = sorted({address.version for address in self._addresses})
         wanted = routing.wanted_routes(kernel.ipr, carpdev.index, families)
         if carpdev.up:  # without carrier the kernel takes no route
-            routing.mirror(kernel, table, index, wanted, families)
+            self._tell_refused(routing.mirror(kernel, table, index, wanted, families))
         routing.mirror_rules(kernel.ipr, table, self._addresses)
         return tuple(routing.requests(table, index, wanted))
+
+    def _tell_refused(self, refused: set[routing.Route]) -> None:
+        """Replies by such a route leave by the carpdev; told once, since it is looked at again and again."""
+        for _, destination, length, gateway, _ in sorted(refused - self._refused):
+            where = f"{destination}/{length}" if destination else "default"
+            text = "vhid=%d the kernel takes no route %s via %s for replies: they leave with the MAC of %s"
+            _log.warning(text, self._vhid, where, gateway or "link", self._name)
+        self._refused = refused
 
     def _clear(self, ipr: IPRoute, carpdev: Interface) -> None:
         """Leftovers of an earlier run: our interface, our rules, our addresses on the carpdev."""

@@ -7,7 +7,7 @@ it is what strict ``rp_filter`` asks when it looks for the way back. One table f
 import contextlib
 import socket
 from collections.abc import Iterable, Iterator
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from struct import pack
 from typing import Any, Final, NamedTuple
 
@@ -25,6 +25,7 @@ _PROTOCOL: Final = 112
 """rtprot of our routes and rules, so that a person sees whose they are."""
 _MAIN: Final = 254
 _RTN_UNICAST: Final = 1
+_IP6_RT_PRIO_USER: Final = 1024
 _RTNH_F_ONLINK: Final = 4
 _FAMILIES: Final = {4: socket.AF_INET, 6: socket.AF_INET6}
 _IGNORED_V6: Final = "fe80::"
@@ -59,7 +60,16 @@ def wanted_routes(ipr: IPRoute, carpdev_index: int, families: Iterable[int]) -> 
     for version in families:
         for route in ipr.get_routes(family=_FAMILIES[version], table=_MAIN, type=_RTN_UNICAST):
             found.update(_by_way_of(route, carpdev_index, version))
-    return found
+    return found | set(_ways_to_gateways(found))
+
+
+def _ways_to_gateways(routes: set[Route]) -> Iterator[Route]:
+    """A host route for an IPv6 gateway that is on no subnet of the table: without one its route is refused."""
+    on_link = [ip_network(f"{route[1]}/{route[2]}") for route in routes if route[0] == 6 and route[1] and not route[3]]
+    gateways = {ip_address(route[3]) for route in routes if route[0] == 6 and route[3]}
+    for gateway in gateways:
+        if not gateway.is_link_local and not any(gateway in network for network in on_link):
+            yield 6, str(gateway), 128, "", _IP6_RT_PRIO_USER
 
 
 def _by_way_of(route: Any, index: int, version: int) -> Iterator[Route]:
@@ -79,13 +89,12 @@ def _gateway(hop: Any) -> str:
     return str(via) if via else ""
 
 
-def mirror(kernel: Kernel, table: int, index: int, wanted: set[Route], families: Iterable[int]) -> None:
-    """Make the table hold exactly these routes, by the interface of this index. ``HostError`` when it cannot."""
+def mirror(kernel: Kernel, table: int, index: int, wanted: set[Route], families: Iterable[int]) -> set[Route]:
+    """Make the table hold exactly these routes, by the interface of this index; those that the kernel refused."""
     present = {route for version in families for route in _present(kernel.ipr, table, version)}
     for route in sorted(present - wanted):
         kernel.rtnl.request(_encoded(_RTM_DELROUTE, NLM_F_ACK, table, index, route))
-    for request in requests(table, index, wanted - present):
-        kernel.rtnl.check(request, f"routes in table {table}")
+    return {route for route in _ordered(wanted - present) if any(kernel.rtnl.request(_request(table, index, route)))}
 
 
 def _present(ipr: IPRoute, table: int, version: int) -> Iterator[Route]:
@@ -98,17 +107,24 @@ def requests(table: int, index: int, routes: Iterable[Route]) -> list[bytes]:
     """Encoded requests that put routes into the table.
 
     They go out with the addresses, too: the kernel forgets an interface's IPv4 routes when its last address goes.
-    On-link routes come first, since a gateway must be reachable when its route is added.
     """
-    flags = NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE
-    ordered = sorted(routes, key=lambda route: (bool(route[3]), route))
-    return [_encoded(_RTM_NEWROUTE, flags, table, index, route) for route in ordered]
+    return [_request(table, index, route) for route in _ordered(routes)]
+
+
+def _ordered(routes: Iterable[Route]) -> list[Route]:
+    """On-link routes first, since a gateway must be reachable when its route is added."""
+    return sorted(routes, key=lambda route: (bool(route[3]), route))
+
+
+def _request(table: int, index: int, route: Route) -> bytes:
+    return _encoded(_RTM_NEWROUTE, NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE, table, index, route)
 
 
 def _encoded(kind: int, flags: int, table: int, index: int, route: Route) -> bytes:
     version, destination, length, gateway, metric = route
     scope = _RT_SCOPE_LINK if version == 4 and not gateway else 0
-    onlink = _RTNH_F_ONLINK if gateway else 0
+    # IPv6 would look for an on-link gateway in the main table, find it on the carpdev, and refuse the mismatch.
+    onlink = _RTNH_F_ONLINK if version == 4 and gateway else 0
     body = pack("=BBBBBBBBI", _FAMILIES[version], length, 0, 0, 0, _PROTOCOL, scope, _RTN_UNICAST, onlink)
     body += u32(_RTA_OIF, index) + u32(_RTA_TABLE, table)
     if destination:

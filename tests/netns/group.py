@@ -30,6 +30,9 @@ PASSPHRASE = "only for tests"
 SLACK = 0.1
 """Seconds beyond the protocol's arithmetic that "It must show" grants to a takeover."""
 
+RACE = 0.005
+"""Seconds within which notices of two kernels, read by one thread, may seem to come in the wrong order."""
+
 
 def master_down(advskew: int, advbase: int = 1) -> float:
     """carp(4): 3 * advbase + advskew/256 s."""

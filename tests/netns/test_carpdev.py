@@ -38,7 +38,8 @@ def test_an_administrator_who_takes_the_carpdev_down_gets_it_back(trio: Group) -
 
 def test_an_address_that_somebody_removes_is_put_back_at_once(trio: Group) -> None:
     first = trio.members[0]
-    first.node.ip("addr flush to 10.77.0.100/32")
+    index = first.node.run(["cat", "/sys/class/net/eth0/ifindex"]).stdout.strip()
+    first.node.ip(f"addr del 10.77.0.100/32 dev carp10-{index}")
     assert trio.wait_for_owner(first) < 0.5
     time.sleep(1.2)
     assert trio.owners() == {first.node.name}

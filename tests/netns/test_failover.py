@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from tests.netns.group import SLACK, V4, VIRTUAL_MAC, Group, adverts, longest, master_down, until
+from tests.netns.group import RACE, SLACK, V4, VIRTUAL_MAC, Group, adverts, longest, master_down, until
 
 
 def test_power_cut_moves_the_address_within_the_formula(trio: Group) -> None:
@@ -44,7 +44,7 @@ def test_sigterm_hands_over_in_one_exchange_and_exits_0(trio: Group) -> None:
     answer = min(at for at, source in spoken if source == second.node.ipv4)
     assert 0 <= answer - goodbye < SLACK
     assert not any(source == third.node.ipv4 for _, source in adverts(seen))
-    assert longest(trio.watch, V4, began, lambda owners: not owners) == 0.0
+    assert longest(trio.watch, V4, began, lambda owners: not owners) < RACE
     assert trio.longest_overlap() < SLACK
 
 
@@ -100,7 +100,7 @@ def test_the_preferred_master_returns_without_a_gap(trio: Group, heal: str) -> N
     else:
         trio.power_on(first)
     trio.wait_for_owner(first)
-    assert longest(trio.watch, V4, healed, lambda owners: not owners) == 0.0
+    assert longest(trio.watch, V4, healed, lambda owners: not owners) < RACE
     assert trio.longest_overlap(since=healed) < SLACK
 
 

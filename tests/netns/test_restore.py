@@ -19,6 +19,15 @@ COMMANDS = (
     ("tc", "qdisc"),
     ("sysctl", "-a", "--pattern", r"^net\.ipv[46]\.(conf|neigh)"),
 )
+ROUTES = (
+    "route add default via 10.77.0.254",
+    "route add 192.0.2.0/24 nexthop via 10.77.0.5 dev eth0 nexthop via 10.77.0.6 dev eth0",
+    "route add default via fd77::fe dev eth0",
+    "route add fd88::9 dev eth0",
+    "route add fd88:1::/64 via fd88::9 dev eth0",
+    "route add fd99::/64 via fe80::9 dev eth0",
+)
+"""Every kind of way by a carpdev; each must be mirrored for replies, and gone afterwards."""
 MODES = pytest.mark.parametrize("mac", ["virtual", "interface"])
 
 
@@ -34,11 +43,12 @@ def host(member: Member) -> str:
 @MODES
 def test_a_clean_stop_leaves_the_host_as_it_was(dual: Group, mac: str) -> None:
     member = dual.add(CARP_MAC=mac)
-    member.node.ip("route add default via 10.77.0.254", "-6 route add default via fd77::fe dev eth0")
+    member.node.ip(*ROUTES)
     before = host(member)
     member.start()
     dual.wait_for_owner(member, address=V6)
     assert host(member) != before
+    assert "takes no route" not in member.said()
     assert member.stop() == 0
     assert host(member) == before
     assert sorted(path.name for path in member.node.path("/run/carp-sidecar").iterdir()) == []

@@ -119,10 +119,10 @@ def until_master(driver: Driver, world: World) -> None:
     assert driver.state is State.MASTER
 
 
-def test_a_new_master_speaks_owns_announces_and_only_then_tells_people(driver: Driver, world: World) -> None:
+def test_a_new_master_owns_speaks_announces_and_only_then_tells_people(driver: Driver, world: World) -> None:
     world.log.clear()
     until_master(driver, world)
-    assert world.log == ["send", "hold", "announce", "renew", "MASTER"]
+    assert world.log == ["hold", "send", "announce", "renew", "MASTER"]
 
 
 def test_the_one_timer_follows_the_elections_deadline(driver: Driver, world: World) -> None:
@@ -184,11 +184,11 @@ def test_a_timer_that_comes_early_changes_nothing(driver: Driver, world: World) 
 
 
 def test_what_an_effect_posts_waits_for_the_others(driver: Driver, world: World) -> None:
-    """A send that fails during the take-over must not overtake the hold of the same step."""
+    """What a failed send leads to must not come before the announcement of the same step."""
     world.send_fails = "No buffer space available"
     world.log.clear()
     until_master(driver, world)
-    assert world.log == ["send", "hold", "announce", "MASTER"]
+    assert world.log == ["hold", "send", "announce", "MASTER"]
 
 
 def test_a_bad_advertisement_is_counted_and_told_and_nothing_else(driver: Driver, world: World) -> None:
