@@ -71,7 +71,7 @@ class Watcher:
 
     async def _serve(self) -> None:
         self._watch.start()
-        while not self._end.is_set():
+        while not self._end.is_set():  # noqa: ASYNC110 - the end comes from another thread
             await sleep(0.02)
         self._watch.stop()
 

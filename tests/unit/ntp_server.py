@@ -17,6 +17,7 @@ class Server:
 
     def __init__(self, answer: Answer, host: str = "127.0.0.1", port: int = 0) -> None:
         self.questions: list[tuple[float, bytes]] = []
+        self.ports: list[int] = []  # the client's, for each question
         self.answer = answer
         self._socket = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.bind((host, port))
@@ -41,6 +42,7 @@ class Server:
             except TimeoutError:
                 continue
             self.questions.append((time.monotonic(), data))
+            self.ports.append(source[1])
             for datagram in self.answer(data[40:48]):
                 self._socket.sendto(datagram, source)
 

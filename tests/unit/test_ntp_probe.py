@@ -281,6 +281,40 @@ def test_an_answer_that_waits_behind_a_stall_of_ours_is_heard(runner: asyncio.Ru
 
 
 @one_loop_will_do
+def test_a_time_out_hears_what_has_arrived_before_it_concludes_silence(runner: asyncio.Runner) -> None:
+    """Both loops happen to read before they look at timers; neither promises it, so the time-out is called by hand."""
+
+    async def run() -> list[ProbeResult]:
+        results: list[ProbeResult] = []
+        probe = Probe(server.target, lambda result, _: results.append(result), interval=10, timeout=9)
+        probe.start()
+        while not server.questions:  # noqa: ASYNC110 - the server is a thread
+            await asyncio.sleep(0)
+        time.sleep(0.1)  # noqa: ASYNC251 - the answer arrives and the loop does not look
+        probe._give_up()
+        probe.stop()
+        return results
+
+    def slow(cookie: bytes) -> list[bytes]:
+        time.sleep(0.05)
+        return [reply_bytes(cookie)]
+
+    with Server(slow) as server:
+        assert outcomes(runner.run(run())) == [Reply]
+
+
+@one_loop_will_do
+def test_a_miss_is_followed_by_a_new_socket_and_an_answer_is_not(runner: asyncio.Runner) -> None:
+    """The route, or our own address, may be others by now; a connected socket would go on with the old ones."""
+    with Server(silent) as server:
+        ask(runner, server.target, 3)
+        assert len(set(server.ports)) == 3
+    with Server(honest) as server:
+        ask(runner, server.target, 3)
+        assert len(set(server.ports)) == 1
+
+
+@one_loop_will_do
 def test_a_listener_that_raises_does_not_end_the_questions(runner: asyncio.Runner) -> None:
     async def run() -> None:
         asyncio.get_running_loop().set_exception_handler(lambda _, context: raised.append(context))

@@ -39,7 +39,7 @@ class Watched:
 
     async def until(self, true: Callable[[], object]) -> None:
         async with asyncio.timeout(15):
-            while not true():
+            while not true():  # noqa: ASYNC110 - an event would be a hook into the product
                 await asyncio.sleep(0.02)
 
 
