@@ -11,7 +11,7 @@ from pathlib import Path
 from sidecar.lab.adverts import EXPRESSION, adverts
 from sidecar.lab.lab import Lab
 from sidecar.lab.plan import ADVBASE, LabError, Plan
-from sidecar.lab.report import UCARP_SLACK, Facts, Finding, judge, render
+from sidecar.lab.report import UCARP_SLACK, Facts, headline, judge, render
 from sidecar.lab.topology import IPV6_HERE
 
 READY_SECONDS = 20.0
@@ -40,15 +40,18 @@ def demo(plan: Plan, rate: float, seconds: float) -> int:
     with tempfile.TemporaryDirectory(prefix="lab-", dir="/run") as folder:
         logs = Path(folder)
         try:
-            findings = observe(plan, logs, clock, rate, seconds)
+            facts = observe(plan, logs, clock, rate, seconds)
         except LabError as error:
             raise LabError(f"{error}; the logs are in {rescued(logs)}") from error
         clock.say("everything is removed again")
+        findings = judge(facts)
         print("\nWhat was seen, against what is promised:\n")
         print("\n".join(render(findings, shutil.get_terminal_size((100, 24)).columns)), flush=True)
         kept = all(finding.ok is not False for finding in findings)
-        not_kept = "" if kept else f"The address did NOT answer as promised; the logs are in {rescued(logs)}"
-    print(f"\n{not_kept or 'The address answered as promised.'}", flush=True)
+        where = "" if kept else f"; the logs are in {rescued(logs)}"
+    print(
+        f"\n{headline(facts)}.\nThe address {'answered' if kept else 'did NOT answer'} as promised{where}.", flush=True
+    )
     return 0 if kept else 1
 
 
@@ -58,7 +61,7 @@ def rescued(logs: Path) -> Path:
     return Path(shutil.copytree(logs, copy, dirs_exist_ok=True))
 
 
-def observe(plan: Plan, logs: Path, clock: Clock, rate: float, seconds: float) -> list[Finding]:
+def observe(plan: Plan, logs: Path, clock: Clock, rate: float, seconds: float) -> Facts:
     lab = Lab(plan, logs)
     try:
         return perform(lab, clock, rate, seconds)
@@ -66,7 +69,7 @@ def observe(plan: Plan, logs: Path, clock: Clock, rate: float, seconds: float) -
         lab.close()
 
 
-def perform(lab: Lab, clock: Clock, rate: float, seconds: float) -> list[Finding]:
+def perform(lab: Lab, clock: Clock, rate: float, seconds: float) -> Facts:
     plan = lab.plan
     victim = plan.best(plan.vhosts[0].vhid).name
     lab.build()
@@ -92,8 +95,7 @@ def perform(lab: Lab, clock: Clock, rate: float, seconds: float) -> list[Finding
         lab.outcomes.finish()
     sources = {node.ipv4: name for name, node in lab.network.nodes.items()}
     changes = list(lab.owners.changes)
-    facts = Facts(plan, victim, clock.start, cut, healed, end, lab.outcomes, changes, adverts(frames), sources)
-    return judge(facts)
+    return Facts(plan, victim, clock.start, cut, healed, end, lab.outcomes, changes, adverts(frames), sources)
 
 
 def describe(plan: Plan) -> str:

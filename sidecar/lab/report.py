@@ -208,6 +208,18 @@ def share(facts: Facts) -> Finding:
     return Finding(None, "answers from", ", ".join(parts))
 
 
+def headline(facts: Facts) -> str:
+    """The whole story in one sentence."""
+    vhost = next(vhost for vhost in facts.plan.vhosts if master_of(facts, vhost) == facts.victim)
+    longest = max(
+        (gap.seconds for address, gap in facts.outcomes.longest.items() if address in vhost.addresses), default=0
+    )
+    return (
+        f"{facts.victim} lost its power: {facts.outcomes.unanswered} of {facts.outcomes.sent} queries went unanswered, "
+        f"the longest silence was {longest:.2f} s, {takeover(facts, vhost).by} took over"
+    )
+
+
 def render(findings: Sequence[Finding], columns: int) -> list[str]:
     """The report in lines of at most `columns`, each finding with its mark."""
     marks = {True: "ok", False: "BROKEN", None: "--"}

@@ -11,7 +11,7 @@ from sidecar.lab.capture import Frame
 from sidecar.lab.outcomes import Outcomes
 from sidecar.lab.owners import Change, overlap
 from sidecar.lab.plan import Plan
-from sidecar.lab.report import Facts, judge, render
+from sidecar.lab.report import Facts, headline, judge, render
 
 ADDRESS = "10.77.0.100"
 CUT, HEALED, END = 100.0, 106.0, 115.0
@@ -66,6 +66,13 @@ def test_the_report_tells_who_when_how_many_and_the_formula() -> None:
     assert "longest 2.62 s" in text
     assert "0.00 s node1, 10.00 s nobody, 12.58 s node2, 20.00 s node1; two at once for 1.0 ms in all" in text
     assert "node1 answers again 4.00 s after its power came back" in text
+
+
+def test_the_headline_is_the_whole_story() -> None:
+    said = headline(facts())
+    assert said == (
+        "node1 lost its power: 130 of 1000 queries went unanswered, the longest silence was 2.62 s, node2 took over"
+    )
 
 
 def test_the_report_fits_a_terminal() -> None:
