@@ -1,7 +1,6 @@
 """Run a coroutine on each kind of loop that the daemon may have, and see that nothing is left of it."""
 
 import asyncio
-import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -29,26 +28,20 @@ def on(factory: LoopFactory, part: Coroutine[Any, Any, None]) -> None:
     assert complaints == []
 
 
-class Metronome:
-    """Ticks beside whatever else the loop does, as an election would; ``worst``: its longest gap in seconds."""
+class Turns:
+    """Counts the turns of the loop, in each of which an election would have had its chance."""
 
-    def __init__(self, every: float = 0.001) -> None:
-        self.worst = 0.0
-        self._every = every
-        self._task = asyncio.create_task(self._tick())
+    def __init__(self) -> None:
+        self.count = 0
+        self._handle = asyncio.get_running_loop().call_soon(self._turn)
 
-    async def _tick(self) -> None:
-        last = time.monotonic()
-        while True:
-            await asyncio.sleep(self._every)
-            now = time.monotonic()
-            self.worst, last = max(self.worst, now - last), now
+    def _turn(self) -> None:
+        self.count += 1
+        self._handle = asyncio.get_running_loop().call_soon(self._turn)
 
-    async def stop(self) -> float:
-        """The longest gap."""
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
-        return self.worst
+    def stop(self) -> None:
+        """Count no more."""
+        self._handle.cancel()
 
 
 async def until(fact: Callable[[], bool], seconds: float = 10.0) -> None:
