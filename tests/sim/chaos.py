@@ -1,10 +1,8 @@
-"""A group to which random things happen, all of them from one seed: after each of them the promises are checked, and
-in the end everything is mended and the group must come to rest.
-
-Replay a failure with ``Chaos(seed, ...).run(days)``; the seed is in the message.
+"""A group to which anything may happen: after each thing the promises are checked, and when everything is mended the
+group must come to rest. ``Chaos`` draws what happens from a seed; Hypothesis may choose it instead (``Fates``).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from random import Random
 
@@ -25,43 +23,19 @@ DAY = 86_400.0
 DEMOTIONS = (0, 0, 80, 160, 240)
 
 
-class Chaos:
-    """One group and its fate. ``rate``: happenings a virtual hour."""
+class Fates:
+    """One group, everything that may happen to it, and the promises that hold nevertheless."""
 
-    def __init__(
-        self, seed: int, *members: Config, loss: float = 0.0, rate: float = 60.0, skews: Sequence[int] = range(100)
-    ) -> None:
-        """``skews``: what advskew may be changed to."""
-        self._random = Random(seed)
-        self._rate = rate
-        self._skews = skews
+    def __init__(self, members: Sequence[Config], *, seed: int = 0, loss: float = 0.0) -> None:
         self._preempt = all(member.preempt for member in members)
         self.cluster = Cluster(members, seed=seed, loss=loss)
         self._whole_since = 0.0
         self.cluster.start()
-        self._fates = (
-            self.kill, self.power_off, self.restart, self.freeze, self.thaw, self.link, self.cut, self.partition,
-            self.heal, self.demote, self.demote, self.resign, self.step_down, self.shut_down, self.reconfigure,
-        )  # fmt: skip
 
-    def run(self, days: float) -> None:
-        """Let days pass; ``BrokenPromiseError`` tells the seed and the story."""
-        try:
-            self._run(days * DAY)
-        except BrokenPromiseError as broken:
-            raise BrokenPromiseError(f"{broken}\n{self.cluster.explain()}") from broken
+    def node(self, number: int) -> Node:
+        return self.cluster.nodes[number % len(self.cluster.nodes)]
 
-    def _run(self, seconds: float) -> None:
-        end = self.cluster.now + seconds
-        while self.cluster.now < end:
-            self.cluster.run(self._random.expovariate(self._rate / 3600))
-            self._check()
-            self._random.choice(self._fates)(self._random.choice(self.cluster.nodes))
-            if self._random.random() < 0.1:
-                self.mend()
-        self.mend()
-
-    def _check(self) -> None:
+    def keep_the_promises(self) -> None:
         cluster = self.cluster
         for node in cluster.nodes:
             a_stopped_node_owns_nothing(node, cluster.now)
@@ -75,80 +49,151 @@ class Chaos:
         cluster.happens("mend")
         self.heal()
         for node in cluster.nodes:
+            node.sends_fail = node.holds_fail = False
             if node.frozen:
                 cluster.thaw(node.number)
-            if not node.link_up:
+            if not node.link_up or not node.alive or node.stopped or {"senderr", "addresses"} & self.blamed(node):
+                cluster.set_link(node.number, False)
                 cluster.set_link(node.number, True)
             if not node.alive or node.stopped:
                 cluster.start(node.number)
         cluster.run(max([0.0, *(node.resting_until - cluster.now for node in cluster.nodes)]))
-        cluster.run(30.0)
-        self._check()
-        self._at_rest()
+        cluster.run(12.0)
+        self.keep_the_promises()
+        if not cluster.loss:
+            self._rest()
 
-    def _at_rest(self) -> None:
+    @staticmethod
+    def blamed(node: Node) -> set[str]:
+        """Causes of demotion that the node found by itself."""
+        return set(node.election.status.causes)
+
+    def _rest(self) -> None:
         cluster = self.cluster
-        if cluster.loss:
-            return
         if len(cluster.masters) != 1 or not cluster.owners:
-            cluster.run(10.0)  # a demoted master asks once a minute whether anybody fit is there: that was just now
+            cluster.run(
+                12.0
+            )  # equals met for the first time; or a demoted master asked just now whether anybody is fit
         (the_master_is_the_fittest if self._preempt else one_is_master)(cluster)
         if not any(node.causes.get("ntp", 0) for node in cluster.nodes):
             nothing_moves(cluster, 100.0)
 
-    # -- what may happen to a node
+    # -- what may happen
 
-    def kill(self, node: Node) -> None:
-        self.cluster.kill(node.number)
+    def kill(self, number: int) -> None:
+        self.cluster.kill(self.node(number).number)
 
-    def power_off(self, node: Node) -> None:
-        self.cluster.power_off(node.number)
+    def power_off(self, number: int) -> None:
+        self.cluster.power_off(self.node(number).number)
 
-    def restart(self, node: Node) -> None:
-        self.cluster.start(node.number)
+    def restart(self, number: int) -> None:
+        self.cluster.start(self.node(number).number)
 
-    def freeze(self, node: Node) -> None:
-        if node.alive:
-            self.cluster.freeze(node.number)
+    def freeze(self, number: int) -> None:
+        if self.node(number).alive:
+            self.cluster.freeze(self.node(number).number)
 
-    def thaw(self, node: Node) -> None:
-        if node.frozen:
-            self.cluster.thaw(node.number)
+    def thaw(self, number: int) -> None:
+        if self.node(number).frozen:
+            self.cluster.thaw(self.node(number).number)
 
-    def link(self, node: Node) -> None:
-        self.cluster.set_link(node.number, not node.link_up)
+    def pull_or_plug(self, number: int) -> None:
+        self.cluster.set_link(self.node(number).number, not self.node(number).link_up)
 
-    def cut(self, node: Node) -> None:
-        other = self._random.choice(self.cluster.nodes)
-        if other is not node:
-            self.cluster.cut(node.number, other.number)
+    def cut(self, number: int, other: int) -> None:
+        if self.node(number) is not self.node(other):
+            self.cluster.cut(self.node(number).number, self.node(other).number)
 
-    def partition(self, node: Node) -> None:
-        others = [other.number for other in self.cluster.nodes if other is not node]
-        self.cluster.partition([node.number], others)
+    def part(self, number: int) -> None:
+        alone = self.node(number).number
+        self.cluster.partition([alone], [other.number for other in self.cluster.nodes if other.number != alone])
 
-    def heal(self, _: Node | None = None) -> None:
-        self.cluster.heal()
-        self._whole_since = self.cluster.now + 1.0
+    def heal(self) -> None:
+        if self.cluster.deaf:
+            self.cluster.heal()
+            self._whole_since = self.cluster.now + 2.0
 
-    def demote(self, node: Node) -> None:
-        self.cluster.demote(node.number, "ntp", self._random.choice(DEMOTIONS))
+    def demote(self, number: int, amount: int) -> None:
+        self.cluster.demote(self.node(number).number, "ntp", amount)
 
-    def resign(self, node: Node) -> None:
-        self.cluster.resign(node.number, self._random.uniform(1, 30))
+    def resign(self, number: int, seconds: float) -> None:
+        self.cluster.resign(self.node(number).number, seconds)
 
-    def step_down(self, node: Node) -> None:
-        self.cluster.step_down(node.number)
+    def step_down(self, number: int) -> None:
+        self.cluster.step_down(self.node(number).number)
 
-    def shut_down(self, node: Node) -> None:
-        if node.takes_part:
-            was_master = node.number in self.cluster.masters
-            said = node.bow_outs
-            self.cluster.shut_down(node.number)
-            self.cluster.run(1.5)
-            node.bow_outs -= said
-            if node.alive:
-                a_shutdown_says_goodbye_once(node, was_master)
+    def fail_or_recover(self, number: int, *, sends: bool) -> None:
+        """Sending, or owning addresses, fails from now on, or works again."""
+        node = self.node(number)
+        self.cluster.happens(f"fail_or_recover({node.number}, sends={sends})")
+        if sends:
+            node.sends_fail = not node.sends_fail
+        else:
+            node.holds_fail = not node.holds_fail
 
-    def reconfigure(self, node: Node) -> None:
-        self.cluster.reconfigure(node.number, replace(node.config, advskew=self._random.choice(self._skews)))
+    def shut_down(self, number: int) -> None:
+        node = self.node(number)
+        if not node.takes_part:
+            return
+        was_master, said = node.number in self.cluster.masters, node.bow_outs
+        can_say = not node.sends_fail
+        self.cluster.shut_down(node.number)
+        self.cluster.run(1.5)
+        node.bow_outs -= said
+        if can_say:
+            a_shutdown_says_goodbye_once(node, was_master)
+
+    def reconfigure(self, number: int, advskew: int) -> None:
+        node = self.node(number)
+        self.cluster.reconfigure(node.number, replace(node.config, advskew=advskew))
+
+
+class Chaos(Fates):
+    """Random fates from one seed. ``rate``: happenings a virtual hour; ``skews``: what advskew may become."""
+
+    def __init__(
+        self, seed: int, *members: Config, loss: float = 0.0, rate: float = 60.0, skews: Sequence[int] = range(100)
+    ) -> None:
+        super().__init__(members, seed=seed, loss=loss)
+        self._random = Random(seed)
+        self._rate = rate
+        self._skews = skews
+
+    def run(self, days: float) -> None:
+        """Let days pass; ``BrokenPromiseError`` tells the seed and the story."""
+        try:
+            self._run(days * DAY)
+        except BrokenPromiseError as broken:
+            raise BrokenPromiseError(f"{broken}\n{self.cluster.explain()}") from broken
+
+    def _run(self, seconds: float) -> None:
+        end = self.cluster.now + seconds
+        while self.cluster.now < end:
+            self.cluster.run(self._random.expovariate(self._rate / 3600))
+            self.keep_the_promises()
+            self._something_happens(self._random.randrange(len(self.cluster.nodes)))
+            if self._random.random() < 0.1:
+                self.mend()
+        self.mend()
+
+    def _something_happens(self, number: int) -> None:
+        random = self._random
+        fates: list[Callable[[], None]] = [
+            lambda: self.kill(number),
+            lambda: self.power_off(number),
+            lambda: self.restart(number),
+            lambda: self.freeze(number),
+            lambda: self.thaw(number),
+            lambda: self.pull_or_plug(number),
+            lambda: self.cut(number, random.randrange(len(self.cluster.nodes))),
+            lambda: self.part(number),
+            self.heal,
+            lambda: self.demote(number, random.choice(DEMOTIONS)),
+            lambda: self.demote(number, random.choice(DEMOTIONS)),
+            lambda: self.resign(number, random.uniform(1, 30)),
+            lambda: self.step_down(number),
+            lambda: self.shut_down(number),
+            lambda: self.reconfigure(number, random.choice(self._skews)),
+            lambda: self.fail_or_recover(number, sends=random.random() < 0.5),
+        ]
+        random.choice(fates)()
