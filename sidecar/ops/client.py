@@ -2,6 +2,7 @@
 
 import json
 import socket
+import time
 from pathlib import Path
 from typing import Any, Final
 
@@ -9,6 +10,7 @@ from sidecar.errors import ControlError
 
 VERSION: Final = 1
 _LONGEST_ANSWER: Final = 16 * 1024 * 1024
+_BUSY_PAUSE: Final = 0.02
 
 
 def call(path: Path | str, do: str, /, *, timeout: float = 10.0, **params: Any) -> dict[str, Any]:
@@ -27,10 +29,21 @@ def call(path: Path | str, do: str, /, *, timeout: float = 10.0, **params: Any) 
 def _exchange(path: str, request: bytes, timeout: float) -> bytes:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as daemon:
         daemon.settimeout(timeout)
-        daemon.connect(path)
+        _connect(daemon, path, time.monotonic() + timeout)
         daemon.sendall(request)
         with daemon.makefile("rb") as answers:
             return answers.readline(_LONGEST_ANSWER)
+
+
+def _connect(daemon: socket.socket, path: str, deadline: float) -> None:
+    """A daemon with too many callers refuses at once, where TCP would wait."""
+    while True:
+        try:
+            return daemon.connect(path)
+        except BlockingIOError as error:
+            if time.monotonic() >= deadline:
+                raise TimeoutError from error
+            time.sleep(_BUSY_PAUSE)
 
 
 def _explain(path: str, error: OSError, timeout: float) -> str:

@@ -116,7 +116,8 @@ class Listener:
         self._talk = talk
         self._limits = limits
         self._server: asyncio.Server | None = None
-        self._connections: dict[Connection, asyncio.Task[None]] = {}
+        self._connections: dict[Connection, None] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
         self._keeper: asyncio.Task[None] | None = None
         self._said = False
 
@@ -127,22 +128,24 @@ class Listener:
 
     async def close(self) -> None:
         """Stop listening, cut every connection, leave no task behind."""
-        tasks = [*self._connections.values()] + ([self._keeper] if self._keeper else [])
-        for task in tasks:
-            task.cancel()
-        for connection in self._connections:
-            connection.cut()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        if self._keeper is not None:
+            self._keeper.cancel()
+            await asyncio.gather(self._keeper, return_exceptions=True)
         if self._server is not None:
             self._server.close()
             self._server = None
             self._place.release()
+        for connection in self._connections:
+            connection.cut()
+        tasks = tuple(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def touch(self, connection: Connection) -> None:
         """It is in use: others go first when room is needed."""
-        task = self._connections.pop(connection, None)
-        if task is not None:
-            self._connections[connection] = task
+        if connection in self._connections:
+            self._connections[connection] = self._connections.pop(connection)
 
     async def _keep(self) -> None:
         while True:
@@ -177,7 +180,9 @@ class Listener:
             unused.cut()
         connection = Connection(reader, writer, self._limits)
         task = asyncio.create_task(self._converse(connection), name=f"client of {self._place.name}")
-        self._connections[connection] = task
+        self._connections[connection] = None
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _converse(self, connection: Connection) -> None:
         try:
