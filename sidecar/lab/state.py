@@ -16,6 +16,7 @@ from pathlib import Path
 from sidecar.errors import SidecarError
 
 END_SECONDS = 15.0
+ADVICE = "set XDG_RUNTIME_DIR to a folder of yours"
 
 
 class StateError(SidecarError):
@@ -51,9 +52,7 @@ class State:
             self.folder.mkdir(mode=0o700, parents=False)
             self.logs.mkdir(mode=0o700)
         except OSError as error:
-            raise StateError(
-                f"cannot make {self.folder}: {error.strerror}; set XDG_RUNTIME_DIR to a folder of yours"
-            ) from error
+            raise StateError(f"cannot make {self.folder}: {error.strerror}; {ADVICE}") from error
 
     def exists(self) -> bool:
         """Whether there is a folder. Raises `StateError` if it is not this user's own: in /tmp anybody may make one."""
@@ -61,10 +60,10 @@ class State:
             found = self.folder.lstat()
         except FileNotFoundError:
             return False
+        except OSError as error:
+            raise StateError(f"cannot look at {self.folder}: {error.strerror}; {ADVICE}") from error
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
-            raise StateError(
-                f"{self.folder} belongs to somebody else; remove it or set XDG_RUNTIME_DIR to a folder of yours"
-            )
+            raise StateError(f"{self.folder} belongs to somebody else; remove it or {ADVICE}")
         return True
 
     def record(self, pid: int) -> None:

@@ -7,6 +7,7 @@ import contextlib
 import os
 import subprocess
 import sys
+import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -95,25 +96,25 @@ def me(tmp_path: Path) -> Iterator[Person]:
     """Whoever runs the tests, with a lab folder of its own; nothing of it may be left at the end."""
     person = Person(environment={"XDG_RUNTIME_DIR": str(tmp_path)})
     yield person
-    person.lab("down")
-    wait_until(lambda: not marked(person.mark))
+    went_down(person)
 
 
 @pytest.fixture
-def somebody(tmp_path: Path) -> Iterator[Person]:
+def somebody() -> Iterator[Person]:
     """An ordinary user without any privilege, where the kernel lets such a one make namespaces."""
     person = ordinary()
-    folder = tmp_path / "home"
-    folder.mkdir(mode=0o777)
-    folder.chmod(0o777)
-    for parent in tmp_path.parents:  # pytest keeps its folders private
-        if parent.name.startswith("pytest-"):
-            parent.chmod(0o755)
-    tmp_path.chmod(0o755)
-    person.environment |= {"XDG_RUNTIME_DIR": str(folder), "HOME": str(folder)}
-    yield person
-    person.lab("down")
+    with tempfile.TemporaryDirectory(prefix="lab-test-") as folder:  # pytest closes its own folders to others
+        Path(folder).chmod(0o777)
+        person.environment |= {"XDG_RUNTIME_DIR": folder, "HOME": folder}
+        yield person
+        went_down(person)
+
+
+def went_down(person: Person) -> None:
+    """Whatever a test left running is removed, and nothing is left."""
+    done = person.lab("down")
     wait_until(lambda: not marked(person.mark))
+    assert done.returncode == 0, done.stderr
 
 
 def ordinary() -> Person:

@@ -196,6 +196,15 @@ def test_a_reused_process_number_is_never_killed(me: Person) -> None:
         innocent.kill()
 
 
+def test_a_folder_that_cannot_be_made_is_one_clear_line(me: Person, tmp_path: Path) -> None:
+    me.environment |= {"XDG_RUNTIME_DIR": str(tmp_path / "missing")}
+    done = me.lab("up")
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "No such file or directory; set XDG_RUNTIME_DIR to a folder of yours" in done.stderr
+    me.environment |= {"XDG_RUNTIME_DIR": str(tmp_path)}
+
+
 @pytest.mark.parametrize("trap", ["link", "owner"])
 def test_somebody_elses_folder_is_not_touched(me: Person, tmp_path: Path, trap: str) -> None:
     precious = tmp_path / "precious"
