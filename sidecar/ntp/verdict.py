@@ -13,6 +13,7 @@ from sidecar.ntp.packet import UNSYNCHRONISED_LEAP, UNSYNCHRONISED_STRATUM, Refu
 VIP_DEMOTION: Final = 240
 _LOCAL_CLOCK_NETWORK: Final = bytes([127, 127, 1])  # what chrony's `local` and ntpd's driver 1 call their reference
 _LOCAL_CLOCK_NAME: Final = b"LOCL"  # RFC 5905 §7.3: uncalibrated local clock
+_ASLEEP_S: Final = 3.0  # without a question for longer than this the process slept
 _AHEAD_S: Final = 1.0  # a reference time later than the answer by more than fuzz is invalid (RFC 5905 A.5.1.1)
 
 _TIMERS_EARLY_S: Final = 0.05  # the question at 3 s counts as such even if the loop's timers fired a little early
@@ -267,6 +268,7 @@ class VipLedger:
         self._blamed = False
         self._silent_since = 0.0
         self._blame_since = 0.0
+        self._heard_of_at = 0.0
         self._hold_s = self._limits.vip_hold_s
         self._forgive_at = 0.0
 
@@ -278,7 +280,7 @@ class VipLedger:
     def hold(self, now: float) -> None:
         """This host holds the address from now on."""
         self.held = True
-        self._silent_since = self._blame_since = now
+        self._silent_since = self._blame_since = self._heard_of_at = now
 
     def release(self, now: float) -> None:
         """This host holds the address no more."""
@@ -292,11 +294,17 @@ class VipLedger:
     def answered(self, now: float) -> None:
         """The address answered, whatever it said: what the server is worth is the other ledger's business."""
         self.answers, self._blamed = True, False
-        self._silent_since = self._blame_since = now
+        self._silent_since = self._blame_since = self._heard_of_at = now
         self._hold_s = self._limits.vip_hold_s
 
     def missed(self, now: float, server_answers: bool) -> None:
-        """The address did not answer. While the server itself is silent too, that is explained and costs nothing."""
+        """The address did not answer. While the server itself is silent too, that is explained and costs nothing.
+
+        Silence counts while it is listened to: a daemon that was frozen finds its address gone and has it back at once.
+        """
+        if now - self._heard_of_at > _ASLEEP_S:
+            self._silent_since = self._blame_since = now
+        self._heard_of_at = now
         if not server_answers:
             self._blame_since = now
         grace = self._limits.vip_grace_s - _TIMERS_EARLY_S

@@ -122,3 +122,15 @@ def test_limits_are_the_ledgers_own() -> None:
     ledger.hold(0.0)
     ledger.missed(1.0, server_answers=True)
     assert ledger.demotion == 240
+
+
+def test_a_daemon_that_was_frozen_does_not_blame_its_address_for_the_time_it_slept() -> None:
+    """Its lease ran out meanwhile; the next advertisement brings the address back."""
+    ledger = VipLedger()
+    ledger.hold(0.0)
+    ledger.answered(1.0)
+    ledger.missed(8.0, server_answers=True)
+    assert (ledger.answers, ledger.demotion) == (True, 0)
+    for second in (9.0, 10.0, 11.0):
+        ledger.missed(second, server_answers=True)
+    assert (ledger.answers, ledger.demotion) == (False, 240)
