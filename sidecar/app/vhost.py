@@ -3,6 +3,7 @@
 Everything is made once; a placement (where the carpdev is now) and keys may change while it runs.
 """
 
+import logging
 import math
 import random
 import secrets
@@ -31,6 +32,7 @@ from sidecar.runtime.driver import Driver
 from sidecar.runtime.ports import Observer, Ports
 from sidecar.runtime.timer import DeadlineTimer
 
+_log: Final = logging.getLogger("sidecar.carp")
 _LEASE_MARGIN: Final = 0.5
 """Seconds that a lease lasts beyond the next advertisement, at least: the kernel counts whole ones."""
 
@@ -65,7 +67,7 @@ class VirtualHost:
         election = Election(config, random.random)
         self.driver = Driver(election, self._receiver(config, authenticator), ports)
         self.driver.drain = wire.drain_all
-        self.keeper.on_repair = self._announcer.announce
+        self.keeper.on_repair = self._put_back
         self.keeper.on_loss = lambda detail: self.driver.post(on.AddressesFailed(detail))
         wire.attach(config.vhid, self.driver.receive)
 
@@ -92,6 +94,11 @@ class VirtualHost:
         self._sender.place(self.config, carpdev.index, placement.mac, placement.sources)
         self.keeper.place(placement.index, self.config.addresses, placement.routes)
         self._announcer.place([announcement(placement.mac, address) for address in self.config.addresses])
+
+    def _put_back(self) -> None:
+        """The addresses had gone without us: neighbours must hear where they are, and people why."""
+        self._announcer.announce()
+        _log.warning("vhid=%d addresses put back: somebody removed them, or their lease had run out", self.config.vhid)
 
     def follow_demotion(self, demotion: int) -> None:
         """A demoted master speaks less often; what the kernel lends must outlast the pause."""
