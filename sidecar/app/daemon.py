@@ -9,7 +9,7 @@ import contextlib
 import logging
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -40,6 +40,7 @@ _log: Final = logging.getLogger("sidecar")
 NTP_CAUSE: Final = "ntp"
 _UNKNOWN_TIME: Final = 240
 _FORGIVE_ADDRESSES: Final = 60.0
+_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
 _STOP_LIMIT: Final = 3.0
 """Seconds for all hand-overs of a shutdown together; each takes at most one."""
 
@@ -106,9 +107,7 @@ class Daemon:
 
     async def run(self) -> None:
         """From the first advertisement to the last."""
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self.stopping.set)
+        listen_to_signals({signal.SIGTERM: self.stopping.set, signal.SIGINT: self.stopping.set})
         self._start_elections()
         surface = self._start_surface()
         freeze_heap()
@@ -182,8 +181,24 @@ class Daemon:
         return written
 
 
+def hold_signals() -> None:
+    """Let them wait until somebody listens: the default would end a half-made start, and a SIGHUP even a master.
+
+    Before the first thread, which would take them otherwise. What waits is not lost, also for a container's process 1.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+
+
+def listen_to_signals(handlers: Mapping[int, Callable[[], None]]) -> None:
+    """Have the running loop call these, also for what came before."""
+    for number, handler in handlers.items():
+        asyncio.get_running_loop().add_signal_handler(number, handler)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, handlers)
+
+
 def run(settings: RunSettings) -> int:
     """Run until told to stop; 0 after an orderly end. ``SidecarError`` when it cannot start."""
+    hold_signals()
     outlet = logs.set_up(settings.log, settings.log_level)
     try:
         refuse_what_is_to_come(settings)

@@ -12,7 +12,7 @@ from collections.abc import Coroutine
 from typing import Any, Final
 
 from sidecar import __version__
-from sidecar.app.daemon import Daemon
+from sidecar.app.daemon import Daemon, listen_to_signals
 from sidecar.app.reload import Reloader
 from sidecar.app.vhost import VirtualHost
 from sidecar.carp.constants import FULL_DEMOTION
@@ -47,13 +47,11 @@ class Surface:
 
     def start(self) -> None:
         """Begin everything; none of it is waited for."""
-        loop = asyncio.get_running_loop()
         self._daemon.on_role = self._role_changed
         self._daemon.on_drop = drop_logger(time.monotonic)
         self._ntp.start()
         self._role_changed()
-        loop.add_signal_handler(signal.SIGHUP, self._reload)
-        loop.add_signal_handler(signal.SIGUSR1, self._dump)
+        listen_to_signals({signal.SIGHUP: self._reload, signal.SIGUSR1: self._dump})
         for part in (self._control.start(), self._http.start(), self._reloader.watch()):
             self._spawn(part)
 

@@ -14,10 +14,10 @@ OTHERS: Final = "other sources"
 _LIMIT: Final = 64
 _log: Final = logging.getLogger("sidecar.carp")
 _MEANINGS: Final = {
-    "badlen": "not the length of a CARP advertisement",
+    "badlen": "not the length of a CARP advertisement; VRRP with this id on the same segment?",
     "badttl": "TTL or hop limit is not 255: it crossed a router or is forged",
     "badsum": "wrong checksum",
-    "badver": "not CARP version 2; VRRP on the same segment?",
+    "badver": "not CARP version 2; VRRP with this id on the same segment?",
     "badvhid": "another vhid",
     "badaddr": "a family, a group or a multicast-ness that this vhid does not use",
     "badauth": "wrong digest: another passphrase, or other virtual addresses under this vhid",
