@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from sidecar.lab.space import may_unshare
-from tests.netns.group import V4, V6, Group, group_on
+from tests.netns.group import V4, V6, Group, group_on, until
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -43,4 +43,14 @@ def trio(group: Group) -> Group:
     for _ in range(3):
         group.add().start()
     group.wait_for_owner(group.members[0])
+    return group
+
+
+@pytest.fixture
+def pair(group: Group) -> Group:
+    """Two nodes at advskew 0 and 20, settled: node1 is master."""
+    for _ in range(2):
+        group.add().start()
+    group.wait_for_owner(group.members[0])
+    until(lambda: group.members[1].state() == "BACKUP", 5, "the second takes part")
     return group
