@@ -308,7 +308,7 @@ def test_a_miss_is_followed_by_a_new_socket_and_an_answer_is_not(runner: asyncio
     """The route, or our own address, may be others by now; a connected socket would go on with the old ones."""
     with Server(silent) as server:
         ask(runner, server.target, 3)
-        assert len(set(server.ports)) == 3
+        assert len(set(server.ports)) == len(server.ports) >= 3
     with Server(honest) as server:
         ask(runner, server.target, 3)
         assert len(set(server.ports)) == 1
