@@ -72,3 +72,12 @@ def test_a_line_names_vhid_source_reason_and_meaning(caplog: pytest.LogCaptureFi
 
 def test_every_reason_is_explained() -> None:
     assert set(DropReason) <= set(_MEANINGS)
+
+
+def test_whoever_spoke_longest_ago_makes_room() -> None:
+    drops = DropLog(limit=2)
+    drops.note(10, "badauth", "steady", 0.0)
+    drops.note(10, "badauth", "gone", 1.0)
+    drops.note(10, "badauth", "steady", 60.0)
+    assert drops.note(10, "badauth", "new", 61.5) == ("new", 1)
+    assert drops.note(10, "badauth", "steady", 61.6) is None
