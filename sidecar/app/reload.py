@@ -7,13 +7,15 @@ carpdev, MAC, how many virtual hosts) or without new sockets (http, control, ...
 import asyncio
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Final
 
 from sidecar.app.vhost import VirtualHost
 from sidecar.carp.auth import Key
+from sidecar.carp.config import Config
 from sidecar.errors import ConfigError, SidecarError
+from sidecar.settings.load import again
 from sidecar.settings.passphrases import read_passphrases
 from sidecar.settings.values import RunSettings, VhostSettings
 
@@ -34,6 +36,8 @@ class _Seen:
 
     inode: int
     modified: int
+    changed: int
+    """Also when only its owner or mode is another, so that it can be read now."""
     size: int
 
 
@@ -42,7 +46,7 @@ def _seen(path: Path) -> _Seen | None:
         found = path.stat()
     except OSError:
         return None
-    return _Seen(found.st_ino, found.st_mtime_ns, found.st_size)
+    return _Seen(found.st_ino, found.st_mtime_ns, found.st_ctime_ns, found.st_size)
 
 
 class Reloader:
@@ -53,24 +57,29 @@ class Reloader:
         self.failed = False
         self._vhosts = tuple(vhosts)
         self._keys = [keys_of(vhost) for vhost in settings.vhosts]
-        self._files = [_seen(vhost.passphrase_file) for vhost in settings.vhosts]
+        self._files = self._look()
+
+    def _look(self) -> list[_Seen | None]:
+        return [_seen(vhost.passphrase_file) for vhost in self.settings.vhosts]
 
     async def watch(self) -> None:
         """Look at the passphrase files for as long as it runs."""
         while True:
             await asyncio.sleep(_POLL)
-            files = [_seen(vhost.passphrase_file) for vhost in self.settings.vhosts]
+            files = self._look()
             if files != self._files:
                 self._files = files
                 self._guarded(self.settings)
 
     def reload(self) -> bool:
         """Read everything again (SIGHUP); whether it was taken."""
-        return self._guarded(None)
+        taken = self._guarded(None)
+        self._files = self._look()
+        return taken
 
     def _guarded(self, settings: RunSettings | None) -> bool:
         try:
-            candidate = settings if settings is not None else self.settings.again()
+            candidate = settings if settings is not None else again(self.settings)
             changes = self._take(candidate)
         except SidecarError as error:
             self.failed = True
@@ -89,6 +98,9 @@ class Reloader:
         changes = []
         for number, vhost in enumerate(self._vhosts):
             changes += self._apply(vhost, candidate.vhosts[number], keys[number], number)
+        if candidate.log_level is not self.settings.log_level:
+            logging.getLogger().setLevel(candidate.log_level.upper())
+            changes.append(f"log_level {candidate.log_level}")
         self.settings = candidate
         return changes or ["nothing changed"]
 
@@ -98,10 +110,17 @@ class Reloader:
             self._keys[number] = keys
             vhost.believe(keys)
             changes.append(f"vhid {vhost.config.vhid}: {len(keys)} key{'s' * (len(keys) > 1)}")
-        if settings.config != vhost.config:
-            vhost.reconfigure(settings.config)
-            changes.append(f"vhid {vhost.config.vhid}: configuration")
+        if settings.config != vhost.config or settings.lease_s != self.settings.vhosts[number].lease_s:
+            what = _differences(vhost.config, settings.config) or [f"lease {settings.lease_s}"]
+            vhost.reconfigure(settings.config, settings.lease_s)
+            changes.append(f"vhid {vhost.config.vhid}: {', '.join(what)}")
         return changes
+
+
+def _differences(old: Config, new: Config) -> list[str]:
+    """What is another value now."""
+    names = (field.name for field in fields(Config))
+    return [f"{name} {_shown(getattr(new, name))}" for name in names if getattr(old, name) != getattr(new, name)]
 
 
 def refuse_fixed(running: RunSettings, candidate: RunSettings) -> None:
@@ -110,18 +129,31 @@ def refuse_fixed(running: RunSettings, candidate: RunSettings) -> None:
         vhids = ",".join(str(one.config.vhid) for one in candidate.vhosts)
         raise ConfigError("vhid", vhids, "which virtual hosts there are cannot change while running", _RESTART)
     for old, new in zip(running.vhosts, candidate.vhosts, strict=True):
-        _refuse_difference(old, new, ("interface", "mac", "replay", "lease_s"))
-        if new.config.families != old.config.families or bool(new.config.peers) != bool(old.config.peers):
-            rule = "neither the families nor multicast against unicast can change while running"
-            raise ConfigError("addresses", ",".join(map(str, new.config.addresses)), rule, _RESTART)
-    _refuse_difference(running, candidate, ("node", "ntp", "http", "control", "kubernetes", "readiness"))
+        _refuse_difference(old, new, ("interface", "mac", "replay"), f"of vhid {new.config.vhid} ")
+        _refuse_another_way(old.config, new.config)
+    _refuse_difference(running, candidate, ("node", "ntp", "http", "control", "kubernetes", "readiness", "log"))
+
+
+def _refuse_another_way(old: Config, new: Config) -> None:
+    """Families and groups are joined when the carpdev is opened."""
+    if new.families != old.families:
+        rule = f"the families of vhid {new.vhid} cannot change while running"
+        raise ConfigError("addresses", _shown(new.addresses), rule, _RESTART)
+    if bool(new.peers) != bool(old.peers):
+        rule = f"multicast or unicast of vhid {new.vhid} cannot change while running"
+        raise ConfigError("peers", _shown(new.peers) or "multicast", rule, _RESTART)
 
 
 _RESTART: Final = "restart the daemon to change it"
 
 
-def _refuse_difference(old: object, new: object, names: Sequence[str]) -> None:
+def _refuse_difference(old: object, new: object, names: Sequence[str], whose: str = "") -> None:
     for name in names:
         value = getattr(new, name)
         if value != getattr(old, name):
-            raise ConfigError(name, value, "cannot change while running", _RESTART)
+            shown = ":".join(map(str, value)) if name == "http" else _shown(value)
+            raise ConfigError(name, shown, f"{whose}cannot change while running", _RESTART)
+
+
+def _shown(value: object) -> str:
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)

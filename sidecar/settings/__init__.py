@@ -5,7 +5,7 @@ Nothing outside this package reads the environment. Importing it is cheap; the v
 
 from sidecar.settings.advskew import auto_advskew
 from sidecar.settings.control import control_path
-from sidecar.settings.load import load
+from sidecar.settings.load import again, load
 from sidecar.settings.passphrases import read_passphrases
 from sidecar.settings.problems import ConfigErrors
 from sidecar.settings.values import Kubernetes, Log, LogLevel, MacMode, Readiness, Replay, RunSettings, VhostSettings
@@ -20,6 +20,7 @@ __all__ = [
     "Replay",
     "RunSettings",
     "VhostSettings",
+    "again",
     "auto_advskew",
     "control_path",
     "load",

@@ -107,9 +107,3 @@ class RunSettings:
             return None
         host, _, port = self.ntp.rpartition(":")
         return host.strip("[]"), int(port)
-
-    def again(self) -> "RunSettings":
-        """The same flags and environment, with the files as they are now. ``ConfigError`` when they became invalid."""
-        from sidecar.settings.load import load
-
-        return load(self.given.flags, self.given.environ)

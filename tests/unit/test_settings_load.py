@@ -18,6 +18,7 @@ from sidecar.settings import (
     Readiness,
     Replay,
     RunSettings,
+    again,
     auto_advskew,
     control_path,
     load,
@@ -218,11 +219,11 @@ def test_settings_can_be_read_again_with_what_was_given(short: dict[str, str], f
     config = file("advskew: 10\n")
     settings = load({"config": config, "advbase": "2"}, short)
     file("advskew: 20\n")
-    again = settings.again()
-    assert (again.vhosts[0].config.advbase, again.vhosts[0].config.advskew) == (2, 20)
+    second = again(settings)
+    assert (second.vhosts[0].config.advbase, second.vhosts[0].config.advskew) == (2, 20)
     file("advskew: 2000\n")
     with pytest.raises(ConfigError):
-        settings.again()
+        again(settings)
 
 
 def test_reading_again_keeps_no_foreign_variable(short: dict[str, str]) -> None:
