@@ -1,0 +1,14 @@
+// pause holds a pod's namespaces open until it is told to end. It is also the smallest image that tests can roll out.
+package main
+
+import (
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+func main() {
+	end := make(chan os.Signal, 1)
+	signal.Notify(end, syscall.SIGINT, syscall.SIGTERM)
+	<-end
+}
