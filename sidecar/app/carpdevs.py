@@ -13,7 +13,7 @@ from typing import Final
 from sidecar.app.vhost import VirtualHost
 from sidecar.carp.demotion import ADDRESSES
 from sidecar.carp.events import CarpdevChanged, DemotionSet
-from sidecar.errors import HostError
+from sidecar.errors import SidecarError
 from sidecar.net.host import Placement
 from sidecar.net.monitor import Monitor
 from sidecar.net.wire import Wire
@@ -79,7 +79,7 @@ class Carpdevs:
         for carpdev in self._by_name.values():
             try:
                 placements = await loop.run_in_executor(self._thread, _prepare, carpdev)
-            except HostError as error:
+            except SidecarError as error:
                 _log.error("%s: %s; trying again in %.0f s", carpdev.name, error, _RETRY)
                 self._lose(carpdev, str(error))
                 self.look_again(_RETRY)

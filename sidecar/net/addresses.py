@@ -15,13 +15,13 @@ from typing import Final
 from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
 
 from sidecar.carp.config import Address
+from sidecar.net.interface import IFA_F_NOPREFIXROUTE
 from sidecar.net.rtnl import NLM_F_ACK, NLM_F_CREATE, NLM_F_REPLACE, Rtnl, message
 
 RTM_NEWADDR: Final = 20
 RTM_DELADDR: Final = 21
 FOREVER: Final = 0xFFFFFFFF
 _IFA_F_NODAD: Final = 0x02
-_IFA_F_NOPREFIXROUTE: Final = 0x200
 _GONE: Final = frozenset({errno.EADDRNOTAVAIL, errno.ENODEV})
 _REPAIRS: Final = 5
 _REPAIR_WINDOW: Final = 10.0
@@ -35,7 +35,7 @@ def _encoded(index: int, address: Address, lifetime: int | None) -> bytes:
     text = str(address).partition("%")[0]
     attrs: list[tuple[str, object]] = [("IFA_LOCAL", text), ("IFA_ADDRESS", text)]
     if lifetime is not None:
-        attrs.append(("IFA_FLAGS", _IFA_F_NODAD | _IFA_F_NOPREFIXROUTE))
+        attrs.append(("IFA_FLAGS", _IFA_F_NODAD | IFA_F_NOPREFIXROUTE))
         attrs.append(("IFA_CACHEINFO", {"ifa_preferred": lifetime, "ifa_valid": lifetime, "cstamp": 0, "tstamp": 0}))
     body["attrs"] = attrs
     body.encode()

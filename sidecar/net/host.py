@@ -7,17 +7,17 @@ Both block for some milliseconds and never run on the loop's thread.
 import contextlib
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
 from sidecar.carp.config import Address, Family
-from sidecar.errors import HostError
+from sidecar.errors import ConfigError, HostError
 from sidecar.net import macvlan, routing, sysctls
 from sidecar.net.frames import virtual_mac
-from sidecar.net.interface import Interface, find
+from sidecar.net.interface import Interface, find, interfaces
 from sidecar.net.keepsake import Keepsake
 from sidecar.net.routing import Kernel
 from sidecar.net.rtnl import Rtnl
@@ -79,14 +79,16 @@ class Host:
                 return None
             try:
                 return self._prepare(kernel, carpdev)
-            except HostError:
+            except HostError:  # half made: unmake it
                 self._withdraw(kernel, carpdev)
                 raise
 
     def _prepare(self, kernel: Kernel, carpdev: Interface) -> Placement:
         if not self._still_there(kernel.ipr, carpdev):
+            self._refuse_own_addresses(kernel.ipr)
             self._clear(kernel.ipr, carpdev)
             self._prepared = None
+        carpdev = replace(carpdev, addresses=tuple(one for one in carpdev.addresses if not one.virtual))
         sources = carpdev.sources(self._addresses)
         if not self._virtual:
             self._prepared = (carpdev.index, carpdev.index)
@@ -96,6 +98,16 @@ class Host:
             self._prepared = (carpdev.index, macvlan.create(kernel.ipr, kernel.rtnl, carpdev, self._vhid))
         index = self._prepared[1]
         return Placement(carpdev, index, virtual_mac(self._vhid), sources, self._route(kernel, carpdev, index))
+
+    def _refuse_own_addresses(self, ipr: IPRoute) -> None:
+        """``ConfigError``: an address that this node has anyway cannot move. Nothing has been changed yet."""
+        for interface in interfaces(ipr):
+            for one in interface.addresses:
+                if one.address in self._addresses and not one.virtual:
+                    where = f"{interface.name} as {one.address}/{one.network.prefixlen}"
+                    rule = f"is an address of this node itself, on {where}"
+                    fix = "choose one that no node has of its own, or remove it there"
+                    raise ConfigError("addresses", one.address, rule, fix)
 
     def _still_there(self, ipr: IPRoute, carpdev: Interface) -> bool:
         if self._prepared is None or self._prepared[0] != carpdev.index:
@@ -138,9 +150,9 @@ class Host:
         self._clear_addresses(ipr, carpdev)
 
     def _clear_addresses(self, ipr: IPRoute, carpdev: Interface) -> None:
-        """A virtual address on the carpdev can only be a leftover: the settings do not allow the node's own."""
+        """What was added as we add ours; the node's own were refused before."""
         for one in carpdev.addresses:
-            if one.address in self._addresses:
+            if one.virtual and one.address in self._addresses:
                 _log.warning("removing leftover address %s from %s", one.address, carpdev.name)
                 with contextlib.suppress(NetlinkError):
                     ipr.addr("del", index=carpdev.index, address=str(one.address), prefixlen=one.network.prefixlen)

@@ -15,6 +15,7 @@ from sidecar.errors import ConfigError
 
 IFF_UP: Final = 0x1
 IFF_LOWER_UP: Final = 0x10000
+IFA_F_NOPREFIXROUTE: Final = 0x200
 _IFA_F_TENTATIVE_OR_FAILED: Final = 0x40 | 0x08
 
 Network = IPv4Network | IPv6Network
@@ -22,12 +23,13 @@ Network = IPv4Network | IPv6Network
 
 @dataclass(frozen=True, slots=True)
 class InterfaceAddress:
-    """One address of an interface. ``lasting``: without a finite lifetime; ``usable``: not tentative, not failed."""
+    """One address of an interface. ``usable``: not tentative, not failed. ``virtual``: added as we add ours."""
 
     address: Address
     network: Network
-    lasting: bool
     usable: bool
+    virtual: bool
+    """A host address without a prefix route: an earlier run's, or another virtual host's of now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +48,9 @@ class Interface:
 
         Without an IPv4 address of its own a node speaks from the virtual address, as OpenBSD and NetBSD do.
         """
-        ours = set(virtual)
-        mine = [one.address for one in self.addresses if one.address not in ours and one.usable]
+        mine = [one.address for one in self.addresses if one.usable and not one.virtual]
         found: dict[Family, Address] = {}
-        v4 = [one for one in mine if isinstance(one, IPv4Address)] + [
-            one for one in ours if isinstance(one, IPv4Address)
-        ]
+        v4 = [one for one in (*mine, *virtual) if isinstance(one, IPv4Address)]
         v6 = [one for one in mine if isinstance(one, IPv6Address)]
         if v4:
             found[Family.V4] = v4[0]
@@ -74,13 +73,13 @@ def _interface(link: Any, addresses: list[Any]) -> Interface:
 
 def _address(message: Any) -> InterfaceAddress:
     text = message.get_attr("IFA_LOCAL") or message.get_attr("IFA_ADDRESS")
-    cache = message.get_attr("IFA_CACHEINFO") or {}
     flags = message.get_attr("IFA_FLAGS") or message["flags"]
+    network = ip_network(f"{text}/{message['prefixlen']}", strict=False)
     return InterfaceAddress(
         address=ip_address(text),
-        network=ip_network(f"{text}/{message['prefixlen']}", strict=False),
-        lasting=cache.get("ifa_valid", 0xFFFFFFFF) == 0xFFFFFFFF,
+        network=network,
         usable=not flags & _IFA_F_TENTATIVE_OR_FAILED,
+        virtual=network.prefixlen == network.max_prefixlen and bool(flags & IFA_F_NOPREFIXROUTE),
     )
 
 

@@ -132,3 +132,15 @@ def test_replies_carry_the_virtual_mac_also_after_the_second_takeover(group: Gro
     with group.network.capture(node=first.node, expression="icmp") as seen:
         asker.node.run(["ping", "-c", "3", "-i", "0.2", "-W", "1", V4], check=True)
     assert {frame.source_mac for frame in seen.frames} == {VIRTUAL_MAC}
+
+
+@pytest.mark.parametrize("mac", ["virtual", "interface"])
+def test_the_nodes_own_address_is_refused_and_stays(group: Group, mac: str) -> None:
+    """A typing error must not take a node off the network."""
+    member = group.add(CARP_ADDRESSES="10.77.0.1", CARP_INTERFACE="eth0", CARP_MAC=mac)
+    before = host(member)
+    member.start()
+    assert member.daemon is not None
+    assert member.daemon.wait(10) == 78
+    assert "addresses=10.77.0.1: is an address of this node itself, on eth0 as 10.77.0.1/24; choose" in member.said()
+    assert host(member) == before
