@@ -79,13 +79,12 @@ class Carpdevs:
         for carpdev in self._by_name.values():
             try:
                 placements = await loop.run_in_executor(self._thread, _prepare, carpdev)
+                if not self._closed:
+                    self._settle(carpdev, placements)
             except SidecarError as error:
                 _log.error("%s: %s; trying again in %.0f s", carpdev.name, error, _RETRY)
                 self._lose(carpdev, str(error))
                 self.look_again(_RETRY)
-                continue
-            if not self._closed:
-                self._settle(carpdev, placements)
 
     def _settle(self, carpdev: Carpdev, placements: dict[int, Placement | None]) -> None:
         """Follow what was found: the wire first, then every virtual host, then the elections hear of it."""
