@@ -63,9 +63,15 @@ class Carpdevs:
             self._settle(carpdev, {id(vhost): placements[id(vhost)] for vhost in carpdev.vhosts})
 
     def look_again(self, delay: float = _SETTLE) -> None:
-        """Put everything as it should be, soon; hints that come together are answered together."""
-        if self._looking is None and not self._closed:
-            self._looking = asyncio.get_running_loop().call_later(delay, self._look)
+        """Put everything as it should be, soon; hints that come together are answered together, by the earliest."""
+        if self._closed:
+            return
+        loop = asyncio.get_running_loop()
+        if self._looking is not None:
+            if self._looking.when() <= loop.time() + delay:
+                return
+            self._looking.cancel()
+        self._looking = loop.call_later(delay, self._look)
 
     def _look(self) -> None:
         self._looking = None
