@@ -104,14 +104,23 @@ class Surface:
                 vhost.driver.post(DemotionSet(VIP_CAUSE, self._ntp.vip_demotion(names)))
 
     def _role_changed(self) -> None:
-        """The NTP watch asks those virtual addresses that are held here."""
+        """Whoever waits for a hand-over looks again; the NTP watch asks what is held here now."""
         self._moved.set()
+        self._ask_held()
+
+    def _ask_held(self) -> None:
+        """The NTP watch asks those virtual addresses that are held here."""
         masters = (vhost for vhost in self._daemon.vhosts if vhost.driver.state is State.MASTER)
         self._ntp.set_master([name for vhost in masters for name in _plain(vhost)])
 
     def _reload(self) -> None:
-        if self._reloader.reload():
-            self._daemon.look_again()
+        """A virtual host may have other addresses now: they are asked, and what was removed is held against nobody."""
+        if not self._reloader.reload():
+            return
+        self._ask_held()
+        for vhost in self._daemon.vhosts:
+            vhost.driver.post(DemotionSet(VIP_CAUSE, self._ntp.vip_demotion(_plain(vhost))))
+        self._daemon.look_again()
 
     def _dump(self) -> None:
         try:

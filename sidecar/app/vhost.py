@@ -61,6 +61,7 @@ class VirtualHost:
         self._transmitter = Transmitter(config.vhid, authenticator, secrets.randbits(64))
         self._sender = AdvertisementSender(self._transmitter, wire, self._groups)
         self.keeper = AddressKeeper(rtnl, time.monotonic, identity.lease)
+        self.follow_demotion(0)
         self._announcer = Announcer(wire.send, lambda: bool(self.keeper.held))
         self.timer = DeadlineTimer()
         ports = Ports(self._sender, self.keeper, self._announcer, self.timer, observer)
@@ -101,7 +102,10 @@ class VirtualHost:
         _log.warning("vhid=%d addresses put back: somebody removed them, or their lease had run out", self.config.vhid)
 
     def follow_demotion(self, demotion: int) -> None:
-        """A demoted master speaks less often; what the kernel lends must outlast the pause."""
+        """A demoted master speaks less often; what the kernel lends must outlast the pause.
+
+        It may be as long for one that is not demoted: advbase 0 with a large advskew.
+        """
         interval = interval_us(self.config.advbase, self.config.effective_advskew(demotion)) / MICROSECONDS
         self.keeper.lend(max(self._lease, math.ceil(interval + _LEASE_MARGIN)) if self._lease else 0)
 
@@ -115,13 +119,12 @@ class VirtualHost:
         self._transmitter.authenticate_with(authenticator)
         self.driver.believe(self._receiver(self.config, authenticator))
 
-    def reconfigure(self, config: Config) -> None:
+    def reconfigure(self, config: Config, lease: int) -> None:
         """Another configuration of the same vhid: digest, addresses and election change in this order, at once."""
-        if config == self.config:
-            return
-        self.config = config
+        self.config, self._lease = config, lease
         self.host.hold(config.addresses)
         self._authenticate()
+        self.follow_demotion(self.driver.demotion)
         self.place(self._placement)
         self.driver.post(on.ConfigChanged(config))
 

@@ -187,6 +187,11 @@ class Driver:
         return self._election.deadline
 
     @property
+    def demotion(self) -> int:
+        """The election's total demotion."""
+        return self._election.status.demotion
+
+    @property
     def state(self) -> State:
         """The election's state."""
         return self._election.status.state
