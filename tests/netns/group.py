@@ -73,12 +73,14 @@ class Member:
     log: Path
     env: dict[str, str]
     daemon: Process | None = None
+    prefix: list[str] = field(default_factory=list)
+    """What the daemon is started by."""
 
     def start(self, **env: str) -> None:
         """Start the daemon as a user would, by environment."""
         self.env |= env
         environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "PYTHONPATH": str(Path.cwd()), **self.env}
-        self.daemon = self.node.spawn([*COMMAND, "run"], log=self.log, env=environment)
+        self.daemon = self.node.spawn([*self.prefix, *COMMAND, "run"], log=self.log, env=environment)
 
     def stop(self) -> int:
         """SIGTERM and wait; the exit code."""
