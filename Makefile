@@ -1,7 +1,7 @@
 # On a fresh Debian or Ubuntu with python3, make and apt: `make lab` runs the main job, `make test` passes the tests.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup lab test check coverage lock clean
+.PHONY: help setup lab test check coverage lock clean e2e-build e2e-up e2e-down
 
 # An ordinary user's PATH lacks the sbin folders where ip and chronyd live; the cache holds what setup unpacked.
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/carp-sidecar
@@ -13,7 +13,7 @@ SANDBOX := $(BIN)/python -m sidecar.lab.sandbox --
 PURE := tests/unit tests/golden tests/property tests/sim
 
 help: ## what can be made
-	@sed -n 's/^\([a-z]*\):[^#]*## /  make \1\t/p' Makefile | expand -t 20
+	@sed -n 's/^\([a-z0-9-]*\):[^#]*## /  make \1\t/p' Makefile | expand -t 20
 
 setup: ## .venv with carp-sidecar in it, and what it needs from this machine (PYTHON=... to choose)
 	@tools/setup
@@ -32,6 +32,16 @@ check: setup ## format, lint, types, import floors, sizes, and what must not sta
 
 coverage: setup ## the core must be covered to its last branch
 	@$(BIN)/python -m pytest -q --cov=sidecar.carp --cov-branch --cov-report=term --cov-fail-under=100 $(wildcard $(PURE))
+
+e2e-build: ## Kubernetes, etcd and Helm from source, once (ten minutes, later nothing)
+	@tools/kubernetes/packages
+	@tools/kubernetes/build
+
+e2e-up: setup e2e-build ## a Kubernetes of three nodes on this machine to play with, as root (ARGS=... for it)
+	@$(BIN)/python -m tests.e2e.cluster up $(ARGS)
+
+e2e-down: setup ## remove it
+	@$(BIN)/python -m tests.e2e.cluster down $(ARGS)
 
 lock: setup ## renew requirements*.txt from pyproject.toml (ARGS=--upgrade)
 	@tools/lock $(ARGS)
