@@ -20,7 +20,7 @@ ENTER = ["-m", "-u", "-i", "-n", "-p", "-C"]
 JOIN = (
     'IFS=: read -ra groups <<<"$1"; for g in "${groups[@]}"; do echo $$ >"$g/cgroup.procs" || exit 126; done; shift; '
 )
-SERVICES = ("containerd", "kubelet")
+SERVICES = ("containerd", "kubelet", "kube-proxy")
 BOOT_SECONDS = 60.0
 
 
@@ -122,7 +122,10 @@ class Node:
 
     def command(self, argv: Sequence[str]) -> list[str]:
         """The command here that runs `argv` on the node, in its namespaces and its control groups."""
-        joined = ":".join(str(group) for group in self.groups.values())
+        own = self.groups
+        if (own["freezer"] / "freezer.state").read_text().strip() != "THAWED":
+            raise ClusterError(f"{self.name} is frozen: it would freeze the command too")
+        joined = ":".join(map(str, own.values()))
         enter = ["nsenter", "-t", str(self.init), *ENTER, "--", *argv]
         return ["bash", "-c", f'{JOIN}cd / && exec "$@"', "enter", joined, *enter]
 
@@ -137,7 +140,7 @@ class Node:
         return subprocess.Popen(self.command(argv), stdout=subprocess.PIPE, text=True, env=environment())
 
     def start(self, service: str) -> None:
-        """Start `containerd` or `kubelet` on the node."""
+        """Start `containerd`, `kubelet` or `kube-proxy` on the node (a boot starts the first two)."""
         inner = f"/run/{service}.pid"
         script = f"echo $$ >{inner}; ulimit -n $(ulimit -Hn); exec {shlex.join(self._service(service))}"
         start(
@@ -150,11 +153,11 @@ class Node:
             wait_for(f"containerd of {self.name}", socket.exists, BOOT_SECONDS, 0.02)
 
     def send(self, service: str, number: int) -> None:
-        """A signal to `containerd` or `kubelet` of this node."""
+        """A signal to a service of this node."""
         self.exec("bash", "-c", f"kill -{int(number)} $(cat /run/{service}.pid)")
 
     def restart(self, service: str, number: int = signal.SIGTERM) -> None:
-        """End `containerd` or `kubelet` by a signal and start it again; containers run on."""
+        """End a service by a signal and start it again; containers run on."""
         self.send(service, number)
         pidfile = self._service_pidfile(service)
         wait_for(f"{service} of {self.name} to end", lambda: not running(pidfile), BOOT_SECONDS)
@@ -166,13 +169,30 @@ class Node:
     def _service(self, service: str) -> list[str]:
         if service == "containerd":
             return ["containerd", "--config", "/run/node/containerd.toml"]
+        if service == "kube-proxy":
+            return [program("kube-proxy"), f"--config={self._write('kube-proxy', self._proxy())}"]
         if service != "kubelet":
             raise ClusterError(f"no service {service!r} on a node: {', '.join(SERVICES)}")
-        config = self.folder / "kubelet.json"
-        config.write_text(json.dumps(self._kubelet(), indent=1))
-        kubeconfig = self.layout.pki / f"{self.name}.kubeconfig"
+        config, kubeconfig = self._write("kubelet", self._kubelet()), self.layout.pki / f"{self.name}.kubeconfig"
         options = {"config": config, "kubeconfig": kubeconfig, "hostname-override": self.name, "node-ip": self.address}
         return [program("kubelet"), *(f"--{name}={value}" for name, value in options.items())]
+
+    def _write(self, service: str, config: dict[str, object]) -> Path:
+        path = self.folder / f"{service}.json"
+        path.write_text(json.dumps(config, indent=1))
+        return path
+
+    def _proxy(self) -> dict[str, object]:
+        return {
+            "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
+            "kind": "KubeProxyConfiguration",
+            "mode": "iptables",
+            "hostnameOverride": self.name,
+            "clientConnection": {"kubeconfig": f"{self.layout.pki}/kube-proxy.kubeconfig"},
+            "conntrack": {"maxPerCore": 0, "min": 0, "tcpEstablishedTimeout": "0s", "tcpCloseWaitTimeout": "0s"},
+            "detectLocalMode": "BridgeInterface",
+            "detectLocal": {"bridgeInterface": "cni0"},
+        }
 
     def _kubelet(self) -> dict[str, object]:
         return {

@@ -1,0 +1,38 @@
+"""One cluster for all end-to-end tests. What it looked like when a test failed is kept in build/e2e/TEST."""
+
+import re
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.cluster import Cluster
+
+KEPT = Path(__file__).parents[2] / "build" / "e2e"
+CLUSTER_SECONDS = 600  # a test may be the one that waits for the cluster
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "e2e" in item.path.parts and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(CLUSTER_SECONDS))
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """Three Ready nodes and nothing in them. A test leaves it as it found it."""
+    with Cluster() as made:
+        yield made
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    used: Any = getattr(item, "funcargs", {}).get("cluster")
+    if report.failed and call.when != "teardown" and isinstance(used, Cluster):
+        kept = used.collect(KEPT / re.sub(r"[^\w.-]+", "-", item.name))
+        report.sections.append(("what the cluster looked like", str(kept)))
+    return report
