@@ -341,8 +341,9 @@ class Cluster:
 
     def resign(self, number: int, seconds: float) -> None:
         self.happens(f"resign({number}, {seconds})")
-        self.nodes[number].resting_until = self.now + seconds + 1.0
-        self._tell(self.nodes[number], on.ResignRequested(seconds))
+        node = self.nodes[number]
+        node.resting_until = max(node.resting_until, self.now + seconds + 1.0)
+        self._tell(node, on.ResignRequested(seconds))
 
     def step_down(self, number: int) -> None:
         self.happens(f"step_down({number})")

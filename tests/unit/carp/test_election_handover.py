@@ -134,8 +134,9 @@ def test_to_be_told_again_changes_nothing(way: Event, after: State, why: Reason)
 # -- rest
 
 
-def test_a_node_that_resigned_takes_no_part_until_its_rest_is_over() -> None:
-    node = master()
+@pytest.mark.parametrize("advskew", [0, 100])
+def test_a_node_that_resigned_takes_no_part_until_its_rest_is_over(advskew: int) -> None:
+    node = master(advskew)
     node.tell(RESIGN)
     node.hear(150, after=0.01)
     until = node.now + 30.0
