@@ -244,6 +244,30 @@ def test_a_newer_daemon_takes_over_when_the_older_has_gone(path: Path, loop: Loo
     assert not path.exists()
 
 
+def test_a_daemon_that_was_replaced_leaves_the_socket_to_the_newer(path: Path) -> None:
+    with daemon(path, {"who": lambda _: {"name": "newer"}}):
+        with daemon(path.with_name("other.sock"), {"who": lambda _: {"name": "older"}}):
+            path.rename(path.with_name("kept.sock"))
+            path.with_name("other.sock").unlink()
+            path.with_name("kept.sock").rename(path.with_name("other.sock"))
+        assert call(path.with_name("other.sock"), "who") == {"name": "newer"}
+
+
+@both_loops
+def test_a_command_under_way_does_not_hold_up_the_end(path: Path, loop: LoopFactory) -> None:
+    async def main() -> None:
+        server = ControlServer(path, HANDLERS)
+        await server.start()
+        waiting = asyncio.create_task(asyncio.to_thread(call, path, "slow", seconds=30))
+        await asyncio.sleep(0.3)
+        async with asyncio.timeout(5):
+            await server.close()
+            with pytest.raises(ControlError, match="hung up before it had answered"):
+                await waiting
+
+    on(loop, main())
+
+
 def test_a_socket_that_was_swept_away_comes_back(path: Path) -> None:
     with daemon(path):
         path.unlink()
@@ -483,6 +507,7 @@ def test_watch_without_a_terminal_is_a_line_a_change(fake: Fake, path: Path) -> 
         moved = transition(0, State.MASTER, State.BACKUP, Reason.BETTER_PEER)
         fake.reports = [report(reason="better_peer", transitions=(moved,), master=peer())]
         assert b"vhid 10 BACKUP (better_peer); master 192.0.2.2" in watcher.stdout.readline()
+        time.sleep(2.2)  # asked twice more
         watcher.send_signal(signal.SIGINT)
         assert watcher.wait(10) == 0
         assert watcher.stdout.read() == b""  # nothing was repeated
