@@ -106,7 +106,13 @@ class Carpdevs:
             if moved:
                 vhost.place(placements[id(vhost)])
                 vhost.driver.post(DemotionSet(ADDRESSES, 0))
+        self._monitor.ignore_renewals_on(self._own_interfaces())
         carpdev.tell(up=interface.up, detail="" if interface.up else f"{carpdev.name} has no carrier")
+
+    def _own_interfaces(self) -> set[int]:
+        """The virtual-MAC interfaces of now."""
+        placements = (vhost.placement for carpdev in self._by_name.values() for vhost in carpdev.vhosts)
+        return {one.index for one in placements if one is not None and one.index != one.carpdev.index}
 
     def _open(self, carpdev: Carpdev, index: int) -> None:
         loop = asyncio.get_running_loop()

@@ -20,7 +20,7 @@ from sidecar.settings.passphrases import read_passphrases
 from sidecar.settings.values import RunSettings, VhostSettings
 
 _log: Final = logging.getLogger(__name__)
-_POLL: Final = 2.0
+_POLL: Final = 4.0
 """Seconds between looks at the passphrase files: a change is noticed within 5 s."""
 
 

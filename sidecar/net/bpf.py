@@ -24,6 +24,7 @@ _RET: Final = 0x06
 _VLAN_TAG_PRESENT: Final = 0xFFFFF000 + 48
 _ETHERTYPE, _IPV4_FLAGS, _IPV4_PROTOCOL, _IPV6_NEXT, _ETHERNET, _IPV6_PAYLOAD = 12, 20, 23, 20, 14, 54
 _WHOLE: Final = 0x40000
+_NLMSG_TYPE, _IFA_INDEX, _RTM_NEWADDR = 4, 20, 20
 _TC_ACT_OK, _TC_ACT_SHOT = 0, 2
 _REFUSE: Final[Instruction] = (_RET, 0, 0, 0)
 _FRAGMENT_OFFSET: Final = 0x1FFF
@@ -66,8 +67,26 @@ def concerning(vhids: Iterable[int]) -> list[Instruction]:
 
 
 def _one_of(values: Sequence[int]) -> list[Instruction]:
-    """Jump over the refusal that follows when the accumulator is one of the values."""
+    """Jump over the verdict that follows when the accumulator is one of the values (at most 255)."""
     return [(_JEQ, len(values) - index, 0, value) for index, value in enumerate(values)]
+
+
+def not_new_addresses_on(indices: Iterable[int]) -> list[Instruction]:
+    """Netlink notices, but for RTM_NEWADDR on these interfaces: each renewal of a lease makes one.
+
+    Netlink speaks in host order and classic BPF reads in network order, hence the swaps.
+    """
+    wanted = [int.from_bytes(pack("=I", index), "big") for index in sorted(set(indices))]
+    kind = int.from_bytes(pack("=H", _RTM_NEWADDR), "big")
+    return [
+        (_LD_H, 0, 0, _NLMSG_TYPE),
+        (_JEQ, 1, 0, kind),
+        (_RET, 0, 0, _WHOLE),
+        (_LD_W, 0, 0, _IFA_INDEX),
+        *_one_of(wanted),
+        (_RET, 0, 0, _WHOLE),
+        _REFUSE,
+    ]
 
 
 def nothing() -> list[Instruction]:

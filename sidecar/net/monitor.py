@@ -12,6 +12,7 @@ from typing import Any, Final, Protocol
 from pyroute2.netlink.rtnl.marshal import MarshalRtnl
 
 from sidecar.errors import HostError
+from sidecar.net import bpf
 from sidecar.net.interface import IFF_LOWER_UP, IFF_UP
 from sidecar.net.readable import Readable
 from sidecar.net.rtnl import messages
@@ -26,6 +27,7 @@ _SO_RCVBUFFORCE: Final = 33
 _LINK: Final = struct.Struct("=BxHiII")
 _ADDR: Final = struct.Struct("=BBBBI")
 _MAX_BATCH: Final = 64
+_MOST_IGNORED: Final = 255
 _TABLE, _MAIN = 4, 254
 
 
@@ -69,6 +71,11 @@ class Monitor:
     def fileno(self) -> int:
         """The descriptor to watch."""
         return self._readable.fileno()
+
+    def ignore_renewals_on(self, indices: set[int]) -> None:
+        """Do not wake up for addresses that are renewed on these interfaces, which are ours alone."""
+        if len(indices) <= _MOST_IGNORED:
+            bpf.attach(self._socket, bpf.not_new_addresses_on(indices))
 
     def close(self) -> None:
         """Hear no more notices."""
