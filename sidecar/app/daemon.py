@@ -7,6 +7,7 @@ what was made before is unmade, and no address was owned.
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 import time
 from collections.abc import Callable, Mapping
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 import uvloop
 
 from sidecar.app.carpdevs import Carpdev, Carpdevs
+from sidecar.app.inpod import tells_kubernetes
 from sidecar.app.observer import ElectionObserver
 from sidecar.app.realtime import ask_for_realtime, freeze_heap
 from sidecar.app.reload import keys_of
@@ -25,13 +27,13 @@ from sidecar.carp.auth import Key
 from sidecar.carp.demotion import ADDRESSES
 from sidecar.carp.effects import DemotionChanged
 from sidecar.carp.events import DemotionSet, ShutdownRequested, Started
-from sidecar.errors import ConfigError, SidecarError
+from sidecar.errors import SidecarError
 from sidecar.net.host import Host, Placement
 from sidecar.net.interface import holding_subnet_of
 from sidecar.net.keepsake import Keepsake
 from sidecar.net.rtnl import Rtnl
 from sidecar.ops import logs
-from sidecar.settings.values import Kubernetes, MacMode, RunSettings, VhostSettings
+from sidecar.settings.values import MacMode, RunSettings, VhostSettings
 
 if TYPE_CHECKING:
     from sidecar.app.surface import Surface
@@ -52,6 +54,7 @@ class Daemon:
         self.settings = settings
         self.vhosts: list[VirtualHost] = []
         self.stopping = asyncio.Event()
+        self.tells_kubernetes = False
         self.on_role: Callable[[], None] = lambda: None
         self.on_drop: Callable[[int, str, str], None] = lambda _vhid, _reason, _source: None
         self._carpdevs: dict[str, Carpdev] = {}
@@ -201,24 +204,18 @@ def run(settings: RunSettings) -> int:
     hold_signals()
     outlet = logs.set_up(settings.log, settings.log_level)
     try:
-        refuse_what_is_to_come(settings)
+        tells = tells_kubernetes(settings.kubernetes, os.environ)
         for warning in settings.warnings:
             _log.warning("%s", warning)
         ask_for_realtime()
-        return _run(settings)
+        return _run(settings, tells_kubernetes=tells)
     finally:
         outlet.close()
 
 
-def refuse_what_is_to_come(settings: RunSettings) -> None:
-    """``ConfigError`` for what the settings know and this release does not do yet."""
-    if settings.kubernetes is Kubernetes.ON:
-        rule = "telling Kubernetes who is master is not part of this release"
-        raise ConfigError("kubernetes", "on", rule, "use auto or off")
-
-
-def _run(settings: RunSettings) -> int:
+def _run(settings: RunSettings, *, tells_kubernetes: bool) -> int:
     daemon = Daemon(settings)
+    daemon.tells_kubernetes = tells_kubernetes
     daemon.build()
     daemon.prepare()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

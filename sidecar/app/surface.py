@@ -12,20 +12,22 @@ from collections.abc import Coroutine
 from typing import Any, Final
 
 from sidecar import __version__
+from sidecar.app.board import NoticeBoard
 from sidecar.app.daemon import Daemon, listen_to_signals
 from sidecar.app.reload import Reloader
 from sidecar.app.vhost import VirtualHost
-from sidecar.carp.constants import FULL_DEMOTION
+from sidecar.app.wishes import COMMAND, Wishes
 from sidecar.carp.effects import State
-from sidecar.carp.events import DemotionSet, ResignRequested, StepDownRequested
+from sidecar.carp.events import DemotionSet, ResignRequested
+from sidecar.kube.wire import Hints
 from sidecar.ntp.watch import Demotion, NtpWatch, parse_target
 from sidecar.ops import routes
 from sidecar.ops.control import ControlServer
 from sidecar.ops.droplog import drop_logger
 from sidecar.ops.http import HttpServer
+from sidecar.report import VhostReport
 
 _log: Final = logging.getLogger(__name__)
-MAINTENANCE_CAUSE: Final = "maintenance"
 VIP_CAUSE: Final = "vip"
 _HANDOVER_WAIT: Final = 2.0
 """Seconds that ``resign`` waits for a hand-over, which itself takes at most one."""
@@ -39,6 +41,8 @@ class Surface:
         settings = daemon.settings
         self._reloader = Reloader(settings, daemon.vhosts)
         self._ntp = NtpWatch(parse_target(settings.ntp), self._ntp_demotes)
+        self._wishes = Wishes(daemon.vhosts)
+        self._board = NoticeBoard(self._reports, self._follow_hints) if daemon.tells_kubernetes else None
         node = self._node()
         self._control = ControlServer(settings.control, routes.handlers(node, self._resign, self._maintain))
         self._http = HttpServer(*settings.http, routes.build(node))
@@ -54,6 +58,8 @@ class Surface:
         listen_to_signals({signal.SIGHUP: self._reload, signal.SIGUSR1: self._dump})
         for part in (self._control.start(), self._http.start(), self._reloader.watch()):
             self._spawn(part)
+        if self._board is not None:
+            self._spawn(self._board.run())
 
     def _spawn(self, part: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(part)
@@ -73,6 +79,8 @@ class Surface:
             task.cancel()
         await self._http.close()
         await self._control.close()
+        if self._board is not None:
+            await self._board.stop()
 
     # What it tells
 
@@ -83,13 +91,17 @@ class Surface:
             version=__version__,
             name=settings.node,
             readiness=settings.readiness,
-            reports=lambda: [vhost.report() for vhost in vhosts],
+            reports=self._reports,
             deadlines=lambda: [vhost.driver.deadline for vhost in vhosts],
             clock=time.monotonic,
             ntp=lambda: dict(self._ntp.status()),
-            kubernetes=lambda: {"enabled": False},
+            kubernetes=lambda: self._board.status() if self._board else {"enabled": False},
+            settled=lambda: self._board is None or self._board.settled,
             config_load_error=lambda: self._reloader.failed,
         )
+
+    def _reports(self) -> list[VhostReport]:
+        return [vhost.report() for vhost in self._daemon.vhosts]
 
     # What it is told
 
@@ -112,6 +124,8 @@ class Surface:
         """The NTP watch asks those virtual addresses that are held here."""
         masters = (vhost for vhost in self._daemon.vhosts if vhost.driver.state is State.MASTER)
         self._ntp.set_master([name for vhost in masters for name in _plain(vhost)])
+        if self._board is not None:
+            self._board.look()
 
     def _reload(self) -> None:
         """A virtual host may have other addresses now: they are asked, and what was removed is held against nobody."""
@@ -130,11 +144,13 @@ class Surface:
             _log.error("flight record not written: %s", error)
 
     def _maintain(self, wanted: bool) -> dict[str, Any]:
-        for vhost in self._daemon.vhosts:
-            vhost.driver.post(DemotionSet(MAINTENANCE_CAUSE, FULL_DEMOTION if wanted else 0))
-            if wanted:
-                vhost.driver.post(StepDownRequested("maintenance"))
-        return {"maintenance": wanted}
+        self._wishes.maintain(COMMAND, wanted=wanted)
+        return {"maintenance": bool(self._wishes.sources), "wished_by": self._wishes.sources}
+
+    def _follow_hints(self, hints: Hints) -> None:
+        """What Kubernetes would like; the elections decide."""
+        self._wishes.maintain_by_annotation(hints.maintenance)
+        self._wishes.drain(wanted=hints.cordoned or hints.outdated)
 
     async def _resign(self, seconds: float) -> dict[str, Any]:
         """Every virtual host that is master here hands over; the answer comes when it has."""

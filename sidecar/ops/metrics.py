@@ -32,6 +32,7 @@ class Sources:
     reports: Callable[[], Sequence[VhostReport]]
     ntp: Callable[[], Mapping[str, object] | None]
     config_load_error: Callable[[], bool]
+    kubernetes: Callable[[], Mapping[str, object]] = dict
 
 
 class Metrics(Collector):
@@ -66,6 +67,7 @@ class Metrics(Collector):
         )
         failed.add_metric([], float(self._sources.config_load_error()))
         yield failed
+        yield from _kubernetes(self._sources.kubernetes())
 
 
 @dataclass(slots=True)
@@ -175,6 +177,23 @@ def _buckets(histogram: Histogram) -> list[tuple[str, float]]:
     """Prometheus wants them cumulative and with text bounds."""
     bounds = [str(bound) for bound in histogram.bounds] + ["+Inf"]
     return list(zip(bounds, map(float, accumulate(histogram.counts)), strict=True))
+
+
+def _kubernetes(kubernetes: Mapping[str, object]) -> Iterator[Metric]:
+    """Nothing where Kubernetes is off."""
+    errors = CounterMetricFamily(
+        "carp_kubernetes_sync_errors_total",
+        "Requests to the Kubernetes API that failed. None of them costs an address.",
+    )
+    lag = GaugeMetricFamily(
+        "carp_kubernetes_sync_lag_seconds",
+        "How long the oldest news of this node has waited for the API to take it; 0 when labels are right.",
+    )
+    for family, key in ((errors, "errors"), (lag, "lag_s")):
+        value = kubernetes.get(key)
+        if isinstance(value, int | float):
+            family.add_metric([], float(value))
+            yield family
 
 
 def _ntp(ntp: Mapping[str, object]) -> Iterator[Metric]:

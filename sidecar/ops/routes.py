@@ -29,6 +29,7 @@ class Node:
     ntp: Callable[[], Mapping[str, object] | None] = lambda: None
     kubernetes: Callable[[], Mapping[str, object]] = dict
     config_load_error: Callable[[], bool] = lambda: False
+    settled: Callable[[], bool] = lambda: True
 
     def status(self) -> StatusView:
         """``/status`` of now."""
@@ -40,7 +41,7 @@ def build(node: Node) -> dict[str, Route]:
     return {
         "/": lambda: _page(node),
         "/livez": lambda: _health(liveness(node.reports(), node.deadlines(), node.clock())),
-        "/readyz": lambda: _health(readiness(node.readiness, node.reports())),
+        "/readyz": lambda: _health(readiness(node.readiness, node.reports(), settled=node.settled())),
         "/role": lambda: _role(node.reports()),
         "/status": lambda: Response(200, JSON, json.dumps(node.status()).encode() + b"\n"),
         "/metrics": _metrics(node),
@@ -64,7 +65,7 @@ def _role(reports: Sequence[VhostReport]) -> Response:
 def _metrics(node: Node) -> Route:
     from sidecar.ops.metrics import CONTENT_TYPE, Metrics, Sources
 
-    metrics = Metrics(Sources(node.version, node.reports, node.ntp, node.config_load_error))
+    metrics = Metrics(Sources(node.version, node.reports, node.ntp, node.config_load_error, node.kubernetes))
     return lambda: Response(200, CONTENT_TYPE, metrics.render())
 
 

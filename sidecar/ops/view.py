@@ -218,16 +218,20 @@ def role_of(report: VhostReport) -> Role:
     return Role.FAULT if report.status.reason.partition(":")[0] in _FAULTS else Role.INIT
 
 
-def readiness(mode: str, reports: Sequence[VhostReport]) -> Health:
-    """``role``: ready iff master of any virtual host. ``health``: iff each takes part and is not fully demoted."""
-    if mode == "health":
-        return _healthy(reports)
+def readiness(mode: str, reports: Sequence[VhostReport], *, settled: bool = True) -> Health:
+    """``health``: ready iff each virtual host takes part and is not fully demoted.
+
+    ``role``: ready iff master of any virtual host; while the rollout is not ``settled``, as ``health``.
+    """
+    if mode == "health" or not settled:
+        return health(reports)
     roles = [role_of(report) for report in reports]
     said = ", ".join(f"vhid {report.status.config.vhid} is {role}" for report, role in zip(reports, roles, strict=True))
     return Health(Role.MASTER in roles, said or "no virtual host")
 
 
-def _healthy(reports: Sequence[VhostReport]) -> Health:
+def health(reports: Sequence[VhostReport]) -> Health:
+    """Whether each virtual host takes part and is not fully demoted."""
     for report in reports:
         status = report.status
         if status.state is State.INIT:

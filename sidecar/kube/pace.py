@@ -1,0 +1,42 @@
+"""When to try again: exponential with jitter, never sooner than a server asks for, at once when there is news."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from sidecar.kube.errors import ForbiddenError, KubeError, RefusedError, UnreachableError
+
+FIRST: Final = 0.5
+LONGEST_SILENT: Final = 6.0
+"""Seconds at most between two attempts to reach a server that is away: labels are right 10 s after it is back."""
+LONGEST: Final = 30.0
+USELESS: Final = 120.0
+"""Seconds before something forbidden or refused is tried again."""
+LONGEST_ASKED: Final = 120.0
+"""Seconds of a Retry-After that are believed."""
+
+
+@dataclass(slots=True)
+class Backoff:
+    """``draw``: a number in [0, 1). Seconds throughout."""
+
+    draw: Callable[[], float]
+    failures: int = field(default=0, init=False)
+
+    def failed(self, error: KubeError) -> float:
+        """Seconds to wait after one more failure."""
+        if isinstance(error, ForbiddenError | RefusedError):
+            return between(self.draw, USELESS, 2 * USELESS)
+        longest = LONGEST_SILENT if isinstance(error, UnreachableError) else LONGEST
+        ceiling = min(longest, FIRST * (1 << min(self.failures, 16)))
+        self.failures += 1
+        return between(self.draw, ceiling / 4, ceiling) + min(error.retry_after or 0.0, LONGEST_ASKED)
+
+    def reset(self) -> None:
+        """It worked, or there is news."""
+        self.failures = 0
+
+
+def between(draw: Callable[[], float], least: float, most: float) -> float:
+    """Seconds from ``least`` up to ``most``."""
+    return least + draw() * (most - least)

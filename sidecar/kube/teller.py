@@ -1,0 +1,173 @@
+"""What is told as Events (events.k8s.io/v1), how often, and what is dropped. Pure; bodies out.
+
+The same thing again within six minutes becomes a series of one Event. A full bucket is ten Events, one more comes in
+half a minute. Events are the least that we do: what waits too long is given up.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Final
+
+from sidecar.kube import names
+
+BURST: Final = 10
+REFILL: Final = 30.0
+SAME: Final = 360.0
+GIVE_UP: Final = 300.0
+_WAITING: Final = 32
+_SERIES: Final = 64
+_NOTE: Final = 1000
+
+Body = dict[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Whose Events they are."""
+
+    namespace: str
+    pod: str
+    uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """One thing to tell: ``at`` Unix seconds, ``number`` of a happening of the parent or 0."""
+
+    at: float
+    reason: str
+    note: str
+    warning: bool = False
+    number: int = 0
+
+
+@dataclass(slots=True)
+class Series:
+    """One Event already there."""
+
+    name: str
+    count: int
+    last: float
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """An Event to create, or (``name`` given) a series to go on with."""
+
+    telling: Telling
+    name: str
+    body: Body
+
+
+@dataclass(slots=True)
+class Teller:
+    """``clock``: Unix seconds, for what people read; ``now`` in the methods is monotonic."""
+
+    identity: Identity
+    draw: Callable[[], float]
+    _waiting: deque[tuple[float, Telling]] = field(default_factory=lambda: deque(maxlen=_WAITING))
+    _series: dict[tuple[str, str], Series] = field(default_factory=dict)
+    _tokens: float = float(BURST)
+    _filled_at: float = 0.0
+    dropped: int = 0
+    told: int = 0
+
+    def tell(self, telling: Telling, now: float) -> None:
+        """Have it told some time."""
+        if len(self._waiting) == _WAITING:
+            self._settle(self._waiting.popleft()[1], dropped=True)
+        self._waiting.append((now, telling))
+
+    def next(self, now: float) -> Request | None:
+        """What to send now; ask again after ``done`` or ``failed``."""
+        while self._waiting and now - self._waiting[0][0] > GIVE_UP:
+            self._settle(self._waiting.popleft()[1], dropped=True)
+        if not self._waiting or not self._has_token(now):
+            return None
+        telling = self._waiting[0][1]
+        known = self._series.get((telling.reason, telling.note))
+        if known is not None and now - known.last <= SAME:
+            series = {"count": known.count + 1, "lastObservedTime": micro(telling.at)}
+            return Request(telling, known.name, {"series": series})
+        return Request(telling, "", self._body(telling))
+
+    def due(self, now: float) -> float | None:
+        """When there may be something to send; None when nothing waits."""
+        if not self._waiting:
+            return None
+        self._has_token(now)
+        return now if self._tokens >= 1 else now + (1 - self._tokens) * REFILL
+
+    def done(self, request: Request, name: str, now: float) -> None:
+        """The server took it under this name."""
+        self._tokens -= 1
+        telling = request.telling
+        self._forget()
+        key = (telling.reason, telling.note)
+        known = self._series.pop(key, None)
+        if request.name and known is not None:
+            self._series[key] = Series(known.name, known.count + 1, now)
+        else:
+            self._series[key] = Series(name, 1, now)
+        if len(self._series) > _SERIES:
+            del self._series[next(iter(self._series))]
+
+    def failed(self, request: Request, *, lasting: bool) -> None:
+        """The server did not take it. ``lasting``: it never will, so it is dropped; a series begins anew."""
+        self._series.pop((request.telling.reason, request.telling.note), None)
+        if lasting and not request.name:
+            self._forget(dropped=True)
+
+    def _forget(self, *, dropped: bool = False) -> None:
+        if self._waiting:
+            self._settle(self._waiting.popleft()[1], dropped=dropped)
+
+    def _settle(self, telling: Telling, *, dropped: bool) -> None:
+        self.told = max(self.told, telling.number)
+        self.dropped += dropped
+
+    def _has_token(self, now: float) -> bool:
+        if self._filled_at:
+            self._tokens = min(float(BURST), self._tokens + max(0.0, now - self._filled_at) / REFILL)
+        self._filled_at = now
+        return self._tokens >= 1
+
+    def _body(self, telling: Telling) -> Body:
+        who = self.identity
+        return {
+            "apiVersion": "events.k8s.io/v1",
+            "kind": "Event",
+            "metadata": {"name": f"{who.pod}.{self._suffix(telling)}", "namespace": who.namespace},
+            "eventTime": micro(telling.at),
+            "reportingController": names.CONTROLLER,
+            "reportingInstance": who.pod[:128],
+            "action": "Election",
+            "reason": telling.reason,
+            "regarding": {
+                "apiVersion": "v1",
+                "kind": "Pod",
+                "namespace": who.namespace,
+                "name": who.pod,
+                "uid": who.uid,
+            },
+            "note": telling.note[:_NOTE],
+            "type": "Warning" if telling.warning else "Normal",
+        }
+
+    def _suffix(self, telling: Telling) -> str:
+        return f"{int(telling.at * 1000):x}{int(self.draw() * 65536):04x}"
+
+
+def micro(at: float) -> str:
+    """Unix seconds as Kubernetes' MicroTime."""
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def unix(text: str) -> float | None:
+    """The reverse of ISO 8601; None when it is none."""
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except ValueError:
+        return None

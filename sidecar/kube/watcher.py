@@ -1,0 +1,69 @@
+"""Keeps one object's latest state in the mailbox: by a watch of that object alone, by asking now and then where a watch
+is forbidden.
+
+Each watch begins with the object as it is, so a gap, a restart of the server or a forgotten past needs no other cure
+than to begin again.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Final
+
+from sidecar.kube.api import WATCH_LEAST, Api, Kind, Object
+from sidecar.kube.errors import ForbiddenError, KubeError, NotFoundError
+from sidecar.kube.mailbox import Mailbox
+from sidecar.kube.pace import Backoff, between
+
+POLL: Final = 30.0
+"""Seconds between two questions where a watch is forbidden."""
+_GONE: Final = "DELETED"
+
+
+class Watcher:
+    """Runs for ever in a thread of its own. ``put`` gets each state, ``say`` a line now and then."""
+
+    def __init__(
+        self, api: Api, kind: Kind, put: Callable[[Object], None], mailbox: Mailbox, say: Callable[[int, str], None]
+    ) -> None:
+        self._api = api
+        self._kind = kind
+        self._put = put
+        self._mailbox = mailbox
+        self._say = say
+        self._polls = False
+
+    def run(self, name: str, draw: Callable[[], float], sleep: Callable[[float], None] = time.sleep) -> None:
+        """Follow the object of this name."""
+        backoff = Backoff(draw)
+        while True:
+            try:
+                self._poll(name) if self._polls else self._watch(name, draw, backoff)
+                backoff.reset()
+                sleep(POLL if self._polls else between(draw, 0.2, 1.0))
+            except ForbiddenError as error:
+                sleep(self._forbidden(error, backoff))
+            except KubeError as error:
+                self._mailbox.failed(str(error))
+                sleep(backoff.failed(error))
+
+    def _watch(self, name: str, draw: Callable[[], float], backoff: Backoff) -> None:
+        seconds = int(between(draw, WATCH_LEAST, 2 * WATCH_LEAST))
+        for told, found in self._api.watch(self._kind, name, seconds):
+            backoff.reset()
+            if told != _GONE:
+                self._put(found)
+
+    def _poll(self, name: str) -> None:
+        try:
+            self._put(self._api.get(self._kind, name))
+        except NotFoundError as error:
+            self._mailbox.failed(str(error))
+
+    def _forbidden(self, error: ForbiddenError, backoff: Backoff) -> float:
+        self._mailbox.failed(str(error))
+        if self._polls:
+            return backoff.failed(error)
+        self._say(logging.WARNING, f"{error}; asking every {POLL:g} s instead")
+        self._polls = True
+        return 0.1
