@@ -1,15 +1,15 @@
 """Nothing is left of a cluster: not after it was taken down, and not of one whose maker was killed."""
 
-import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from tests.e2e.cluster import Cluster
 from tests.e2e.cluster.groups import left_over
 from tests.e2e.cluster.network import NAMESPACES
-from tests.e2e.cluster.shell import wait_for
+from tests.e2e.cluster.shell import processes, wait_for
 
 CHECKOUT = Path(__file__).parents[2]
 NAME = "killed"
@@ -21,13 +21,9 @@ def traces(name: str) -> list[str]:
     folder = Cluster(name=name).folder
     found = [str(path) for path in (*NAMESPACES.glob(f"{mark}-*"), *left_over(mark), folder) if path.exists()]
     found += [line for line in Path("/proc/self/mountinfo").read_text().splitlines() if mark in line]
-    for entry in os.scandir("/proc"):
-        if entry.name.isdigit() and int(entry.name) != os.getpid():
-            try:
-                words = Path(entry.path, "cmdline").read_bytes().decode(errors="replace")
-                environment = Path(entry.path, "environ").read_bytes().decode(errors="replace")
-            except OSError:
-                continue
+    for process in processes():
+        with suppress(OSError):
+            words, environment = ((process / file).read_bytes().decode("latin-1") for file in ("cmdline", "environ"))
             if str(folder) in words + environment or mark in words:
                 found.append(words)
     return found

@@ -1,14 +1,13 @@
 """The wire: a bridge in the switch's namespace, a veth pair to each machine. All in namespaces of our own."""
 
 import contextlib
-import os
 import signal
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 from tests.e2e.cluster.layout import BRIDGE, SWITCH_ADDRESS, Layout, node_address
-from tests.e2e.cluster.shell import in_network, ip, kill, run, wait_for
+from tests.e2e.cluster.shell import in_network, ip, kill, processes, run, wait_for
 
 NAMESPACES = Path("/run/netns")
 IPV6 = Path("/proc/sys/net/ipv6")
@@ -70,12 +69,11 @@ def namespaces(layout: Layout) -> list[str]:
 def inhabitants(name: str) -> Iterator[int]:
     """The processes in a namespace of ours: whatever made them, they are part of the cluster."""
     wanted = (NAMESPACES / name).stat()
-    for entry in os.scandir("/proc"):
-        if entry.name.isdigit():
-            with contextlib.suppress(OSError):
-                found = Path(entry.path, "ns/net").stat()
-                if (found.st_dev, found.st_ino) == (wanted.st_dev, wanted.st_ino):
-                    yield int(entry.name)
+    for process in processes():
+        with contextlib.suppress(OSError):
+            found = (process / "ns/net").stat()
+            if (found.st_dev, found.st_ino) == (wanted.st_dev, wanted.st_ino):
+                yield int(process.name)
 
 
 def remove_all(layout: Layout) -> None:

@@ -121,15 +121,17 @@ def stop(pidfiles: Sequence[Path], patience: float = 3.0) -> None:
 
 def child_of(parent: int) -> int | None:
     """The first child of a process."""
-    for entry in os.scandir("/proc"):
-        if entry.name.isdigit():
-            try:
-                fields = Path(entry.path, "stat").read_text().rpartition(")")[2].split()
-            except OSError:
-                continue
+    for process in processes():
+        with contextlib.suppress(OSError):
+            fields = (process / "stat").read_text().rpartition(")")[2].split()
             if int(fields[1]) == parent and fields[0] not in {"Z", "X"}:
-                return int(entry.name)
+                return int(process.name)
     return None
+
+
+def processes() -> list[Path]:
+    """The folders in /proc of all processes there are."""
+    return [Path("/proc", name) for name in os.listdir("/proc") if name.isdigit()]
 
 
 def holds(condition: Callable[[], object], seconds: float, poll: float = POLL_SECONDS) -> bool:
