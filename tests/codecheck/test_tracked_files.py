@@ -22,7 +22,7 @@ FORBIDDEN = {
         r"| --?(?:extra-)?index-url\b[=\s]*\w+:/ | --find-links\b[=\s]*[\w:]*/ | --trusted-host\b[=\s]+\w",
         re.VERBOSE | re.IGNORECASE,
     ),
-    "path": re.compile(r"(?<![\w.\-/~}])/(?:root|work|home/[a-z_]\w*|Users/\w+)(?![\w-])|[.][.]/(?:shared)\b"),
+    "path": re.compile(r"(?<![\w.\-/~}`])/(?:root|work|home/[a-z_]\w*|Users/\w+)(?![\w-])|[.][.]/(?:shared)\b"),
     "secret": re.compile(
         r"-----BEGIN\ [A-Z ]*PRIVATE\ KEY"
         r"| \b(?:pass(?:phrase|word)?|secret|token|api_?key)s?[\"']?\s*[:=]{1,2}\s*b?[\"']?"
@@ -93,7 +93,7 @@ def test_the_search_finds_a_planted_one(kind: str, parts: list[str]) -> None:
         "passphrase_file = settings.passphrase_file.resolve(strict=True)",
         "password: correct horse battery staple",
         "/proc/sys/net/ipv4/conf/all/arp_ignore and /run/carp-sidecar/control.sock",
-        "a network/work group, /workers, /rootless, $HOME/work, /homepage",
+        "a network/work group, `folder`/work, /workers, /rootless, $HOME/work, /homepage",
         "https://datatracker.ietf.org/doc/html/rfc5905",
         "https://pubs.opengroup.org/onlinepubs/9699919799/",
     ],
