@@ -24,7 +24,7 @@ from sidecar.app.realtime import ask_for_realtime, freeze_heap
 from sidecar.app.reload import keys_of
 from sidecar.app.vhost import Identity, VirtualHost
 from sidecar.carp.auth import Key
-from sidecar.carp.demotion import ADDRESSES
+from sidecar.carp.demotion import ADDRESSES, SEND_ERRORS
 from sidecar.carp.effects import DemotionChanged
 from sidecar.carp.events import DemotionSet, ShutdownRequested, Started
 from sidecar.errors import SidecarError
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 _log: Final = logging.getLogger("sidecar")
 NTP_CAUSE: Final = "ntp"
 _UNKNOWN_TIME: Final = 240
-_FORGIVE_ADDRESSES: Final = 60.0
+_FORGIVE: Final = 60.0
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
 _STOP_LIMIT: Final = 3.0
 """Seconds for all hand-overs of a shutdown together; each takes at most one."""
@@ -142,11 +142,11 @@ class Daemon:
         self.on_role()
 
     def _demotion_changed(self, vhost: VirtualHost, change: DemotionChanged) -> None:
-        """A node that could not own the addresses tries again after a while, when nothing else mended it."""
+        """What only a master can show to be well again is forgiven after a while; it may show that it is not."""
         vhost.follow_demotion(change.new)
-        if change.cause == ADDRESSES and change.new > change.old:
-            forgive = partial(vhost.driver.post, DemotionSet(ADDRESSES, 0))
-            asyncio.get_running_loop().call_later(_FORGIVE_ADDRESSES, forgive)
+        if change.cause in {ADDRESSES, SEND_ERRORS} and change.new > change.old:
+            forgive = partial(vhost.driver.post, DemotionSet(change.cause, 0))
+            asyncio.get_running_loop().call_later(_FORGIVE, forgive)
 
     def look_again(self) -> None:
         """Put the kernel's state as the settings now want it."""
