@@ -28,6 +28,7 @@ from tests.e2e.cluster.register import Register
 from tests.e2e.cluster.shell import run, running, stop, wait_for
 
 READY_SECONDS = 120.0
+AWAY = {"node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"}
 HELM = {3: "helm", 4: "helm4"}
 
 
@@ -107,7 +108,7 @@ class Cluster:
         return self.kubectl("get", "serviceaccount", "default", check=False).returncode == 0
 
     def ready_nodes(self) -> list[str]:
-        """The nodes that the API calls Ready."""
+        """The nodes that the API calls Ready and lets pods go to: the taint goes a moment after the condition comes."""
         got = self.kubectl("get", "nodes", "-o", "json", check=False)
         items = json.loads(got.stdout)["items"] if got.returncode == 0 else []
         return sorted(item["metadata"]["name"] for item in items if _is_ready(item))
@@ -179,7 +180,9 @@ class Cluster:
 
 
 def _is_ready(item: dict[str, Any]) -> bool:
-    return any(each["type"] == "Ready" and each["status"] == "True" for each in item["status"].get("conditions", []))
+    conditions = {each["type"]: each["status"] for each in item["status"].get("conditions", [])}
+    taints = {taint["key"] for taint in item["spec"].get("taints", [])}
+    return conditions.get("Ready") == "True" and not taints & AWAY
 
 
 def _load(node: Node, archive: Path) -> None:
