@@ -18,7 +18,7 @@ LOG: Final = logging.getLogger("sidecar.ops")
 _MOST_REQUESTS: Final = 1000
 """Answers on one connection."""
 _LINGER: Final = 1.0
-"""Seconds and, times ``head``, bytes that a refused client may go on sending, so that it can read the refusal."""
+"""Seconds that a refused client may go on sending."""
 TEXT: Final = "text/plain; charset=utf-8"
 JSON: Final = "application/json"
 HTML: Final = "text/html; charset=utf-8"

@@ -22,6 +22,9 @@ _CHECK: Final = 5.0
 _BACKLOG: Final = 16
 """The loop accepts as many in one turn: a storm of connections must not hold it up."""
 
+_LINGER_READS: Final = 64
+"""Of ``head`` bytes each: what a refused client may still send, so that it lives to read the refusal."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -91,7 +94,7 @@ class Connection:
         with suppress(TimeoutError, OSError):
             self._writer.write_eof()
             async with asyncio.timeout(seconds):
-                for _ in range(16):
+                for _ in range(_LINGER_READS):
                     if not await self.reader.read(self._limits.head):
                         return
 

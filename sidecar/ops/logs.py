@@ -6,11 +6,13 @@ for it. Never a packet, never a secret: bytes given as a field are shown by thei
 
 import json
 import logging
+import os
 import queue
 import re
 import sys
 import threading
 import time
+from collections.abc import Callable
 from typing import Final, TextIO
 
 _PLAIN: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
@@ -104,7 +106,7 @@ class Outlet(logging.Handler):
 
     def __init__(self, stream: TextIO, limit: int = _QUEUED) -> None:
         super().__init__()
-        self._stream = stream
+        self._put = _writer_to(stream)
         self._lines: queue.Queue[str | None] = queue.Queue(limit)
         self._dropped = 0
         self._closed = False
@@ -137,7 +139,21 @@ class Outlet(logging.Handler):
             dropped, self._dropped = self._dropped, 0
             note = f"({dropped} lines were dropped here: nobody read the log)\n" if dropped else ""
             try:
-                self._stream.write(line + note)
-                self._stream.flush()
+                self._put(line + note)
             except (OSError, ValueError):  # the reader is gone, for good or until it comes back
                 continue
+
+
+def _writer_to(stream: TextIO) -> Callable[[str], None]:
+    """Past the stream's buffer where there is a descriptor: the lock of a buffer that is stuck would abort the exit."""
+    try:
+        descriptor = stream.fileno()
+    except (OSError, AttributeError):
+        return lambda text: print(text, end="", file=stream, flush=True)
+
+    def put(text: str) -> None:
+        rest = memoryview(text.encode(errors="backslashreplace"))
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
+
+    return put

@@ -165,13 +165,17 @@ def test_another_method_is_405_and_changes_nothing(loop: LoopFactory, method: st
     with_client(loop, talk)
 
 
-def test_a_refusal_is_readable_while_a_body_is_still_being_sent(loop: LoopFactory) -> None:
-    async def talk(client: Client) -> None:
-        client.writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n" + b"x" * 60_000)
-        assert (await client.reply()).status == 405
-        assert await client.reader.read() == b""  # an end, not a reset, which might have overtaken the answer
+def test_a_refusal_is_readable_though_a_body_was_sent(loop: LoopFactory) -> None:
+    def post(port: int) -> bytes:
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
+            client.sendall(b"POST / HTTP/1.1\r\nContent-Length: 400000\r\n\r\n" + b"x" * 400_000)
+            return b"".join(iter(lambda: client.recv(65536), b""))  # a reset would raise, and might overtake the answer
 
-    with_client(loop, talk)
+    async def main() -> None:
+        async with serving() as server:
+            assert (await asyncio.to_thread(post, server.port)).startswith(b"HTTP/1.1 405 ")
+
+    on(loop, main())
 
 
 @pytest.mark.parametrize("garbage", [b"hello\r\n\r\n", b"\x16\x03\x01\x00\r\n\r\n", b"GET / HTTP/9\r\n\r\n"])

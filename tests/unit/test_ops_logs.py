@@ -131,13 +131,11 @@ def test_nobody_waits_for_a_reader_that_is_stuck() -> None:
 def test_a_reader_that_left_is_no_failure() -> None:
     reading, writing = os.pipe()
     os.close(reading)
-    stream = os.fdopen(writing, "w")
-    outlet = logs.Outlet(stream)
-    outlet.handle(record())
-    outlet.handle(record())
-    outlet.close()
-    with pytest.raises(BrokenPipeError):
-        stream.close()
+    with os.fdopen(writing, "w") as stream:
+        outlet = logs.Outlet(stream)
+        outlet.handle(record())
+        outlet.handle(record())
+        outlet.close()
 
 
 def test_the_last_line_leaves_before_the_process_does() -> None:
@@ -149,3 +147,18 @@ def test_the_last_line_leaves_before_the_process_does() -> None:
     assert done.returncode == 3
     assert done.stderr.splitlines()[-1].endswith("INFO sidecar line 499")
     assert len(done.stderr.splitlines()) == 500
+
+
+def test_a_process_ends_in_peace_though_nobody_reads_its_log() -> None:
+    program = (
+        "import logging; from sidecar.ops import logs; logs.set_up('text', 'info');"
+        "[logging.getLogger('sidecar').info('x' * 1000) for n in range(500)]; raise SystemExit(3)"
+    )
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    began = time.monotonic()
+    with subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE, env=buffered) as stuck:
+        try:
+            assert stuck.wait(30) == 3
+            assert time.monotonic() - began < 15
+        finally:
+            stuck.kill()
