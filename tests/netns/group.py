@@ -75,12 +75,19 @@ class Member:
     daemon: Process | None = None
     prefix: list[str] = field(default_factory=list)
     """What the daemon is started by."""
+    file: str = ""
+    """Its settings, where they are in a file."""
 
     def start(self, **env: str) -> None:
         """Start the daemon as a user would, by environment."""
         self.env |= env
         environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "PYTHONPATH": str(Path.cwd()), **self.env}
         self.daemon = self.node.spawn([*self.prefix, *COMMAND, "run"], log=self.log, env=environment)
+
+    def configure(self, text: str) -> None:
+        """Write its settings' file; ``@KEYS`` stands for the passphrase file."""
+        self.file = text
+        self.node.write(CONFIG, text.replace("@KEYS", KEYS))
 
     def stop(self) -> int:
         """SIGTERM and wait; the exit code."""
@@ -110,6 +117,7 @@ class Member:
 
     def ask(self, do: str = "status", **params: object) -> dict[str, Any]:
         """The same without a process for each question: a line of JSON to the control socket, one back."""
+        until(self.node.path(CONTROL).exists, 5.0, "there is a control socket")
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as daemon:
             daemon.settimeout(10.0)
             daemon.connect(str(self.node.path(CONTROL)))
@@ -154,6 +162,11 @@ class Member:
         counted: dict[str, int] = self.vhost()["counters"]["dropped"]
         return {reason: count for reason, count in counted.items() if count}
 
+    def drops_of_all(self) -> dict[int, dict[str, int]]:
+        """The same of every virtual host that dropped any."""
+        counted = {one["vhid"]: one["counters"]["dropped"] for one in self.ask()["vhosts"]}
+        return {vhid: drops for vhid, drops in counted.items() if any(drops.values())}
+
     def owns(self, address: str = V4) -> bool:
         """Whether the node's kernel owns the address."""
         return self.node.on and address in self.node.addresses()
@@ -195,11 +208,12 @@ class Group:
         return self._member(node, {**short, "CARP_NTP": "off", **env})
 
     def add_configured(self, text: str, **env: str) -> Member:
-        """The same with its settings in a file; ``@KEYS`` stands for the passphrase file."""
+        """The same with its settings in a file (``Member.configure``)."""
         number = len(self.members) + 1
         node = self.network.add_node(f"node{number}", number)
-        node.write(CONFIG, text.replace("@KEYS", KEYS))
-        return self._member(node, {"CARP_CONFIG": CONFIG, **env})
+        member = self._member(node, {"CARP_CONFIG": CONFIG, **env})
+        member.configure(text)
+        return member
 
     def _member(self, node: Node, settings: dict[str, str]) -> Member:
         node.write(KEYS, f"{PASSPHRASE}\n", 0o600)
@@ -246,6 +260,8 @@ class Group:
         """Boot the node again and start its daemon."""
         member.node.boot()
         member.node.write(KEYS, f"{PASSPHRASE}\n", 0o600)
+        if member.file:
+            member.configure(member.file)
         self.watch.attach(member.node)
         member.start()
 

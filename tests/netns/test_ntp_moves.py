@@ -22,11 +22,8 @@ def timed(group: Group, count: int) -> list[Member]:
 
 
 def ntp_of(member: Member) -> tuple[str, int]:
-    """The state of the watched server, and what it costs; nothing while nobody answers."""
-    try:
-        status = member.ask()
-    except OSError:
-        return "", 0
+    """The state of the watched server, and what it costs."""
+    status = member.ask()
     return status["ntp"]["state"], status["vhosts"][0]["demotion"]["causes"].get("ntp", 0)
 
 

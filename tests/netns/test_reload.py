@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.netns.group import CONFIG, KEYS, PASSPHRASE, V4, VIPS, Group, Member, until
+from tests.netns.group import KEYS, PASSPHRASE, V4, VIPS, Group, Member, until
 from tests.netns.time_server import TimeServer
 
 NOTICED = 5.0
@@ -32,7 +32,7 @@ def write_keys(member: Member, *keys: str) -> None:
 
 def reconfigured(member: Member, text: str) -> None:
     """Another file, and SIGHUP."""
-    member.node.write(CONFIG, text.replace("@KEYS", KEYS))
+    member.configure(text)
     member.kill(signal.SIGHUP)
 
 
