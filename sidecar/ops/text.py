@@ -15,7 +15,8 @@ def render(status: StatusView, now: float) -> str:
     lines = [f"{status['node']}: carp-sidecar {status['version']}"]
     for vhost in status["vhosts"]:
         lines += ["", *_vhost_lines(vhost, now)]
-    lines += ["", _line("ntp", _said(words.ntp_verdict(status)))]
+    ntp = words.ntp_verdict(status)
+    lines += ["", _line("ntp", ntp.text if ntp.level is words.Level.GOOD else _said(ntp))]
     known = words.kubernetes_texts(status)
     if known:
         lines.append(_line("kubernetes", ", ".join(f"{key} {text}" for key, text in known.items())))

@@ -31,6 +31,8 @@ class Sentence(NamedTuple):
 
 def span(seconds: float) -> str:
     """A time in two units at most."""
+    if 0 < seconds < 0.001:
+        return f"{seconds * 1e6:.0f} us"
     if seconds < 1:
         return f"{seconds * 1000:.0f} ms"
     if seconds < 59.95:

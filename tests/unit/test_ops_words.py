@@ -13,6 +13,7 @@ Level = words.Level
     ("seconds", "said"),
     [
         (0.0, "0 ms"),
+        (0.000023, "23 us"),
         (0.0123, "12 ms"),
         (1.0, "1.0 s"),
         (12.4, "12 s"),
@@ -125,7 +126,7 @@ def test_status_text_answers_why_and_who_at_a_glance() -> None:
         "  adverts      sent 0, believed 0, dropped 0",
         "  moves        2026-11-18T11:05:00.000Z  BACKUP -> MASTER  master_down: nothing heard for 3.080 s",
         "",
-        "  ntp          ok: ok, stratum 1",
+        "  ntp          ok, stratum 1",
     ]
 
 
@@ -141,3 +142,7 @@ def test_the_summary_does_not_change_by_itself() -> None:
     assert early == later == [
         "vhid 10 BACKUP (started); master 192.0.2.2 (advbase 1, advskew 0); demotion 0; ntp off"
     ]  # fmt: skip
+
+
+def test_a_lost_upstream_is_marked_in_the_text() -> None:
+    assert text.render(status_of(report(), ntp={"state": "stale"}), WALL).endswith("  ntp          WARNING: stale")
