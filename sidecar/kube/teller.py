@@ -67,10 +67,10 @@ class Teller:
 
     identity: Identity
     draw: Callable[[], float]
-    _waiting: deque[tuple[float, Telling]] = field(default_factory=lambda: deque(maxlen=_WAITING))
+    _waiting: deque[tuple[float, Telling, str]] = field(default_factory=lambda: deque(maxlen=_WAITING))
     _series: dict[tuple[str, str], Series] = field(default_factory=dict)
     _tokens: float = float(BURST)
-    _filled_at: float = 0.0
+    _filled_at: float | None = None
     dropped: int = 0
     told: int = 0
 
@@ -78,7 +78,8 @@ class Teller:
         """Have it told some time."""
         if len(self._waiting) == _WAITING:
             self._settle(self._waiting.popleft()[1], dropped=True)
-        self._waiting.append((now, telling))
+        suffix = f"{int(telling.at * 1000):x}{int(self.draw() * 65536):04x}"
+        self._waiting.append((now, telling, suffix))
 
     def next(self, now: float) -> Request | None:
         """What to send now; ask again after ``done`` or ``failed``."""
@@ -86,12 +87,12 @@ class Teller:
             self._settle(self._waiting.popleft()[1], dropped=True)
         if not self._waiting or not self._has_token(now):
             return None
-        telling = self._waiting[0][1]
+        _, telling, suffix = self._waiting[0]
         known = self._series.get((telling.reason, telling.note))
         if known is not None and now - known.last <= SAME:
             series = {"count": known.count + 1, "lastObservedTime": micro(telling.at)}
             return Request(telling, known.name, {"series": series})
-        return Request(telling, "", self._body(telling))
+        return Request(telling, "", self._body(telling, suffix))
 
     def due(self, now: float) -> float | None:
         """When there may be something to send; None when nothing waits."""
@@ -129,17 +130,17 @@ class Teller:
         self.dropped += dropped
 
     def _has_token(self, now: float) -> bool:
-        if self._filled_at:
+        if self._filled_at is not None:
             self._tokens = min(float(BURST), self._tokens + max(0.0, now - self._filled_at) / REFILL)
         self._filled_at = now
         return self._tokens >= 1
 
-    def _body(self, telling: Telling) -> Body:
+    def _body(self, telling: Telling, suffix: str) -> Body:
         who = self.identity
         return {
             "apiVersion": "events.k8s.io/v1",
             "kind": "Event",
-            "metadata": {"name": f"{who.pod}.{self._suffix(telling)}", "namespace": who.namespace},
+            "metadata": {"name": f"{who.pod}.{suffix}", "namespace": who.namespace},
             "eventTime": micro(telling.at),
             "reportingController": names.CONTROLLER,
             "reportingInstance": who.pod[:128],
@@ -155,9 +156,6 @@ class Teller:
             "note": telling.note[:_NOTE],
             "type": "Warning" if telling.warning else "Normal",
         }
-
-    def _suffix(self, telling: Telling) -> str:
-        return f"{int(telling.at * 1000):x}{int(self.draw() * 65536):04x}"
 
 
 def micro(at: float) -> str:
