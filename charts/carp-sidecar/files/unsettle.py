@@ -1,0 +1,31 @@
+"""Tells the members that a rollout comes, and waits until all are Ready, so that they are replaced one at a time.
+
+Arguments: namespace, DaemonSet, release, seconds. Fails open: whatever happens, the upgrade goes on.
+"""
+
+import sys
+import time
+
+
+def unsettle(namespace: str, name: str, release: str, seconds: float) -> str:
+    from kubernetes import client, config
+
+    config.load_incluster_config()
+    apps = client.AppsV1Api()
+    patch = {"metadata": {"annotations": {"carp-sidecar.io/release": release}}}
+    until = time.monotonic() + seconds
+    apps.patch_namespaced_daemon_set(name, namespace, patch, field_manager="carp-sidecar-hook", _request_timeout=5)
+    ready = desired = 0
+    while time.monotonic() < until:
+        status = apps.read_namespaced_daemon_set_status(name, namespace, _request_timeout=5).status
+        ready, desired = status.number_ready or 0, status.desired_number_scheduled or 0
+        if ready >= desired:
+            return f"all {desired} members are Ready"
+        time.sleep(0.5)
+    return f"{ready} of {desired} members are Ready after {seconds:g} s; going on"
+
+
+try:
+    print(unsettle(sys.argv[1], sys.argv[2], sys.argv[3], float(sys.argv[4])))
+except Exception as error:  # noqa: BLE001 - it fails open
+    print(f"could not unsettle the members, going on: {error}")

@@ -1,0 +1,53 @@
+{{/* What `carp-sidecar run` reads (CARP_CONFIG), and chrony's file. */}}
+{{- define "carp.config" -}}
+vhosts:
+{{- range include "carp.vhosts" . | fromYamlArray }}
+  - vhid: {{ int .vhid }}
+    addresses: {{ toJson .addresses }}
+    passphrase_file: /etc/carp-sidecar/passphrases/{{ default $.Values.passphrase.key .passphraseKey }}
+    {{- $vhost := . }}
+    {{- range $key := list "interface" "advbase" "advskew" "preempt" "mac" "replay" "dialect" "lease" }}
+    {{- if hasKey $vhost $key }}
+    {{- $value := index $vhost $key }}
+    {{- if not (or (kindIs "invalid" $value) (eq (toString $value) "")) }}
+    {{ $key }}: {{ if kindIs "float64" $value }}{{ int $value }}{{ else }}{{ $value }}{{ end }}
+    {{- end }}
+    {{- end }}
+    {{- end }}
+    {{- with .peers }}
+    peers: {{ toJson . }}
+    {{- end }}
+{{- end }}
+ntp: {{ .Values.ntp.target | quote }}
+{{- if not (hasPrefix "node:" .Values.sidecar.http) }}
+http: {{ .Values.sidecar.http | quote }}
+{{- end }}
+control: /run/carp-sidecar/control.sock
+readiness: {{ .Values.sidecar.readiness }}
+log: {{ .Values.sidecar.log }}
+log_level: {{ .Values.sidecar.logLevel }}
+{{- end -}}
+
+{{- define "carp.chronyConf" -}}
+{{- with .Values.ntp.chrony -}}
+# Serves time and steers no clock (chronyd runs with -x). Listens on every address, so also on the virtual ones.
+{{- range .servers }}
+server {{ . }} iburst
+{{- end }}
+{{- range .pools }}
+pool {{ . }} iburst
+{{- end }}
+{{- range .allow }}
+allow {{ . }}
+{{- end }}
+{{- with .localStratum }}
+local stratum {{ int . }}
+{{- end }}
+cmdport 0
+bindcmdaddress /run/chrony/chronyd.sock
+pidfile /run/chrony/chronyd.pid
+{{- range .directives }}
+{{ . }}
+{{- end }}
+{{- end }}
+{{- end -}}
