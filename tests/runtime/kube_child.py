@@ -142,13 +142,17 @@ def credentials(folder: Path, token: str = "good") -> Path:
 
 
 @contextmanager
-def running(url: str, folder: Path) -> Iterator[Child]:
-    """A notice board that talks to this server."""
+def running(
+    url: str, folder: Path, namespace: str = "time", pod: str = POD, uid: str = f"uid-{POD}"
+) -> Iterator[Child]:
+    """A notice board that talks to this server. A folder without a token gets the good one."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    environ = {"POD_NAME": POD, "POD_NAMESPACE": "time", "POD_UID": f"uid-{POD}", "PYTHONPATH": str(Path.cwd())}
+    environ = {"POD_NAME": pod, "POD_NAMESPACE": namespace, "POD_UID": uid, "PYTHONPATH": str(Path.cwd())}
+    if not (folder / "token").exists():
+        credentials(folder)
     command = [sys.executable, "-m", "sidecar.kube", str(theirs.fileno()), "--server", url]
     process = subprocess.Popen(
-        [*command, "--credentials", str(credentials(folder)), "--parent", str(os.getpid())],
+        [*command, "--credentials", str(folder), "--parent", str(os.getpid())],
         pass_fds=[theirs.fileno()],
         env={**os.environ, **environ},
         stdin=subprocess.DEVNULL,
