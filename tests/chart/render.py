@@ -17,7 +17,10 @@ CHART = ROOT / "charts" / "carp-sidecar"
 POLICY = "admissionregistration.k8s.io/v1/ValidatingAdmissionPolicy"
 KUBERNETES = "1.34.0"
 RELEASE, NAMESPACE = "vip", "time"
-LEAST = ("--set", "carp.vhid=10", "--set", "carp.addresses={192.0.2.10}", "--set", "passphrase.existingSecret=keys")
+LEAST = (
+    *("--set-json", "carp.vhid=10", "--set-json", 'carp.addresses=["192.0.2.10"]'),
+    *("--set-json", 'passphrase.existingSecret="keys"', "--set-json", 'ntp.chrony.servers=["ntp.example.net"]'),
+)
 CI = sorted((CHART / "ci").glob("*-values.yaml"))
 
 Object = dict[str, Any]

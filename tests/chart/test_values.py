@@ -51,7 +51,7 @@ UNFIT = {
     "passphrase.existingSecret: required": ("--set", "passphrase.existingSecret="),
     "ntp.container: required": ("--set", "ntp.mode=custom"),
     "ntp.container: unused": ("--set", "ntp.container.name=x"),
-    "ntp.chrony.servers": ("--set", "ntp.chrony.pools=null"),
+    "ntp.chrony.servers": ("--set", "ntp.chrony.servers=null"),
     "sidecar.http: 127.0.0.1:8112 cannot be reached": ("--set", "metrics.podMonitor.enabled=true"),
     "sidecar.readiness: with role": ("--set", "kubernetes.enabled=false"),
     "tolerations": ("--set", "tolerations[0].operator=Exists"),
@@ -76,7 +76,7 @@ def test_what_does_not_fit_together_is_refused_with_a_sentence(sentence: str) ->
 
 def test_all_that_is_wrong_is_told_at_once() -> None:
     done = template()
-    assert all(key in done.stderr for key in ("carp.vhid", "carp.addresses", "passphrase.existingSecret"))
+    assert all(key in done.stderr for key in ("carp.vhid", "carp.addresses", "existingSecret", "servers"))
 
 
 def test_native_sidecars_are_refused_where_kubernetes_has_none() -> None:
@@ -146,7 +146,7 @@ def test_the_file_that_pods_read_is_one_that_the_daemon_takes(tmp_path: Path) ->
 
 def test_entries_take_what_stands_above_them_and_false_is_no_absence() -> None:
     rendered = render(
-        *("--set", "passphrase.existingSecret=keys,carp.preempt=false,carp.interface=eth0"),
+        *("--set", "passphrase.existingSecret=keys,ntp.mode=host,carp.preempt=false,carp.interface=eth0"),
         *("--set", "carp.vhosts[0].vhid=1,carp.vhosts[0].addresses={192.0.2.1},carp.vhosts[0].preempt=true"),
         *("--set", "carp.vhosts[1].vhid=2,carp.vhosts[1].addresses={192.0.2.2},carp.vhosts[1].interface=eth1"),
     )

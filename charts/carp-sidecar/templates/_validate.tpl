@@ -53,7 +53,7 @@
 {{- end }}
 {{- with .Values.ntp.chrony }}
 {{- if and (eq $.Values.ntp.mode "chrony") (not (or .servers .pools .localStratum .directives .existingConfigMap)) }}
-{{- $wrong = append $wrong "ntp.chrony.servers: chrony has no source of time; give servers, pools, localStratum, directives or existingConfigMap" }}
+{{- $wrong = append $wrong "ntp.chrony.servers: chrony has no source of time; give servers, pools, localStratum, directives or existingConfigMap, or set ntp.mode=host" }}
 {{- end }}
 {{- end }}
 {{- if and (include "carp.monitored" .) (has (include "carp.httpHost" .) (list "127.0.0.1" "::1" "localhost")) (not (or (hasPrefix "0.0.0.0:" .Values.sidecar.http) (hasPrefix "[::]:" .Values.sidecar.http))) }}
