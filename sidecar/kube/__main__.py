@@ -9,6 +9,7 @@ import logging
 import os
 import random
 import select
+import signal
 import socket
 import sys
 import threading
@@ -60,6 +61,8 @@ def main(argv: Sequence[str]) -> int:
     """Until the parent ends or says that it leaves."""
     arguments = parse(argv)
     confine(arguments.parent)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)  # who stops a whole group of processes wants the last role to be shown
     threading.excepthook = _broken
     with socket.socket(fileno=arguments.fd) as channel:
         channel.setblocking(False)

@@ -11,7 +11,8 @@ from typing import Final
 INTERVALS: Final = 3.0
 LOOKS: Final = (0.0, 1.5, 4.0, 10.0, 30.0)
 """Seconds after the first look at which a new master looks again; later every ``SELDOM`` seconds."""
-SELDOM: Final = 120.0
+SELDOM: Final = 300.0
+"""A look is two requests; with what a master asserts that makes less than two a minute."""
 
 
 @dataclass(frozen=True, slots=True)

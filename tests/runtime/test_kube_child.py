@@ -1,5 +1,6 @@
 """The notice board as a real process against a real HTTP server: what it shows, and that no fault keeps it from it."""
 
+import signal
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -199,7 +200,7 @@ def test_steady_state_asks_nothing_for_a_while(tmp_path: Path) -> None:
         time.sleep(1)
         before = time.monotonic()
         child.tell(vhost("backup", alone=False))
-        time.sleep(8)
+        time.sleep(5)
         assert found.asked("", since=before) == []
         assert {one.path for one in found.requests if one.is_watch} == {
             "/api/v1/namespaces/time/pods",
@@ -346,6 +347,33 @@ def test_the_child_ends_with_its_parents_end_of_the_socket(tmp_path: Path) -> No
         child.until(lambda: child.hints.written == 1, "runs")
         child.channel.close()
         assert child.process.wait(5) == 0
+
+
+def test_a_signal_to_the_whole_group_does_not_keep_it_from_showing_the_last_role(tmp_path: Path) -> None:
+    found = cluster()
+    with serving(found) as url, running(url, tmp_path / "sa") as child:
+        child.tell(vhost("master"))
+        child.until(lambda: child.hints.written == 1, "runs")
+        child.process.send_signal(signal.SIGTERM)
+        time.sleep(0.2)
+        child.tell(vhost("init"), leaving=True)
+        assert child.process.wait(10) == 0
+        assert shows(found, "init")
+
+
+def test_a_master_of_two_addresses_relieves_the_dead_one_of_that_which_it_took_over(tmp_path: Path) -> None:
+    found = cluster()
+    both = {"carp-role": "master", "carp-sidecar.io/vhid": "10", "carp-role-10": "master", "carp-role-11": "master"}
+    kube_child.add_pod(found, "dead", "node2", labels=both)
+    with serving(found) as url, running(url, tmp_path / "sa") as child:
+        child.tell(vhost("master", 10), vhost("backup", 11))
+        child.until(lambda: found.label("pods", "dead", "carp-role-10") == "backup", "cleared")
+        assert found.label("pods", "dead", "carp-role") == "backup"
+        assert found.label("pods", "dead", "carp-role-11") == "master"
+        assert found.label("pods", POD, "carp-role") == "master"
+        assert found.label("pods", POD, "carp-role-11") == "backup"
+        child.tell(vhost("master", 10), vhost("master", 11))
+        child.until(lambda: found.label("pods", "dead", "carp-role-11") == "backup", "cleared too")
 
 
 def test_garbage_from_the_parent_is_no_harm(tmp_path: Path) -> None:
