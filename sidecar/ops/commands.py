@@ -79,8 +79,11 @@ def _outcome(outcome: dict[str, Any], seconds: float) -> str:
 @_reported
 def maintenance(args: argparse.Namespace) -> None:
     """``args``: ``control`` (path) and ``mode`` (``on`` or ``off``)."""
-    call(args.control, "maintenance", on=args.mode == "on")
+    done = call(args.control, "maintenance", on=args.mode == "on")
     if args.mode == "on":
         print("maintenance on: this node is demoted by 240 and gives its addresses to any other that takes them")
+    elif done["maintenance"]:
+        places = " and ".join(done["wished_by"])
+        print(f"maintenance stays on: the annotation carp-sidecar.io/maintenance of the {places} asks for it")
     else:
         print("maintenance off: this node takes part as before")

@@ -159,4 +159,17 @@ def kubernetes_texts(status: StatusView) -> dict[str, str]:
     """What is known of the cluster; nothing where Kubernetes is off."""
     if status["kubernetes"].get("enabled") is False:
         return {}
-    return {key: str(value) for key, value in status["kubernetes"].items() if key != "enabled"}
+    known = {key: value for key, value in status["kubernetes"].items() if key != "enabled" and value not in _UNSAID}
+    return {key.removesuffix("_s").replace("_", " "): _plain(key, value) for key, value in known.items()}
+
+
+_UNSAID: Final[tuple[object, ...]] = (None, "", [])
+
+
+def _plain(key: str, value: object) -> str:
+    """Of one fact."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return " and ".join(map(str, value))
+    return span(float(value)) if key.endswith("_s") and isinstance(value, int | float) else str(value)

@@ -369,6 +369,7 @@ class Fake:
         self.reports: list[VhostReport] = [report(State.MASTER, peers=(peer(heard=200),))]
         self.resigned: list[float] = []
         self.maintenance: list[bool] = []
+        self.maintenance_by: list[str] = []
         self.outcome: dict[str, Any] = {
             "after_s": 0.0042,
             "vhosts": [
@@ -384,7 +385,7 @@ class Fake:
 
     def maintain(self, on: bool) -> dict[str, Any]:
         self.maintenance.append(on)
-        return {"maintenance": on}
+        return {"maintenance": on or bool(self.maintenance_by), "wished_by": self.maintenance_by}
 
     @property
     def handlers(self) -> dict[str, Handler]:
@@ -482,6 +483,17 @@ def test_maintenance_is_switched(
     assert commands.maintenance(arguments(path, mode=mode)) == 0
     assert fake.maintenance == [on_]
     assert capsys.readouterr().out.startswith(f"maintenance {mode}:")
+
+
+def test_maintenance_that_somebody_else_wishes_is_not_called_off(
+    fake: Fake, path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fake, "maintenance_by", ["node", "pod"])
+    assert commands.maintenance(arguments(path, mode="off")) == 0
+    assert (
+        "maintenance stays on: the annotation carp-sidecar.io/maintenance of the node and pod"
+        in capsys.readouterr().out
+    )
 
 
 WATCH = (

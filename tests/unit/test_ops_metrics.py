@@ -48,7 +48,10 @@ class Node:
         self.reports: list[VhostReport] = [full()]
         self.ntp: dict[str, object] | None = NTP
         self.failed = False
-        self._metrics = Metrics(Sources("1.2.3", lambda: self.reports, lambda: self.ntp, lambda: self.failed))
+        self.kubernetes: dict[str, object] = {"enabled": False}
+        self._metrics = Metrics(
+            Sources("1.2.3", lambda: self.reports, lambda: self.ntp, lambda: self.failed, lambda: self.kubernetes)
+        )
 
     def scrape(self) -> dict[str, Metric]:
         return {family.name: family for family in text_string_to_metric_families(self._metrics.render().decode())}
@@ -159,6 +162,13 @@ def test_a_refused_configuration_shows_until_it_is_mended(node: Node) -> None:
     assert node.value("carp_config_load_error") == 0
     node.failed = True
     assert node.value("carp_config_load_error") == 1
+
+
+def test_kubernetes_is_counted_only_where_it_is_told(node: Node) -> None:
+    assert node.value("carp_kubernetes_sync_errors_total") is None
+    node.kubernetes = {"enabled": True, "errors": 3, "lag_s": 1.5}
+    assert node.value("carp_kubernetes_sync_errors_total") == 3
+    assert node.value("carp_kubernetes_sync_lag_seconds") == 1.5
 
 
 def test_several_virtual_hosts_stand_side_by_side(node: Node) -> None:

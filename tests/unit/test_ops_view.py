@@ -179,3 +179,9 @@ def test_a_fast_group_is_given_a_second() -> None:
     assert view.liveness([fast], [NOW - 0.9], NOW).ok
     late = view.liveness([report(), fast], [NOW + 1, NOW - 1.1], NOW)
     assert (late.ok, late.text) == (False, "vhid 10: a deadline is overdue by 1.100 s")
+
+
+@pytest.mark.parametrize(("reports", "ready"), [([BACKUP], True), ([INIT], False)])
+def test_who_is_not_settled_is_ready_as_a_healthy_member(reports: list[VhostReport], ready: bool) -> None:
+    assert view.readiness("role", reports, settled=False).ok is ready
+    assert not view.readiness("role", reports, settled=True).ok

@@ -146,3 +146,24 @@ def test_the_summary_does_not_change_by_itself() -> None:
 
 def test_a_lost_upstream_is_marked_in_the_text() -> None:
     assert text.render(status_of(report(), ntp={"state": "stale"}), WALL).endswith("  ntp          WARNING: stale")
+
+
+def test_of_kubernetes_only_what_is_known_is_said() -> None:
+    status = status_of(report())
+    assert words.kubernetes_texts(status) == {}
+    facts = {
+        "enabled": True,
+        "role": "master",
+        "settled": False,
+        "lag_s": 0.25,
+        "last_error": None,
+        "other_masters": [],
+    }
+    status["kubernetes"] = {**facts, "maintenance": ["node", "pod"], "errors": 0}
+    assert words.kubernetes_texts(status) == {
+        "role": "master",
+        "settled": "no",
+        "lag": "250 ms",
+        "maintenance": "node and pod",
+        "errors": "0",
+    }
