@@ -1,0 +1,114 @@
+"""The scripts of the hooks, as their jobs run them: in a pod's place, with its token, against a real API server."""
+
+import base64
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from sidecar.settings.passphrases import read_passphrases
+from tests.chart.apiserver import Server
+from tests.chart.render import CHART, LEAST, render
+
+NAMESPACE = "hooks"
+NAME = "vip-carp-sidecar"
+MOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
+# A pod's place: /run of its own, and in it what a kubelet mounts.
+PLACE = f'mount -t tmpfs none /run && mkdir -p {MOUNT} && cp "$0"/* {MOUNT}/ && exec "$@"'
+
+
+@pytest.fixture(scope="module")
+def installed(server: Server) -> Server:
+    """The release in a namespace of its own, without pods; hooks' rights included."""
+    server.apply(json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}))
+    less = ("--set", "kubernetes.nodes=false", "--set", f"namespaceOverride={NAMESPACE}")
+    generated = ("--set", "passphrase.existingSecret=,passphrase.generate=true")
+    objects = render(*LEAST, *less, *generated, policies=False).objects
+    kinds = ("ServiceAccount", "Role", "RoleBinding", "DaemonSet")
+    server.apply(yaml.safe_dump_all(one for one in objects if one["kind"] in kinds))
+    return server
+
+
+def run_hook(server: Server, tmp_path: Path, job: str, *arguments: str, account: str = "") -> tuple[int, str]:
+    """Exit code and output of a hook's script with these arguments."""
+    token = server.kubectl("create", "token", account or f"{NAME}-{job}", "-n", NAMESPACE).stdout
+    mounted = tmp_path / "mounted"
+    mounted.mkdir(exist_ok=True)
+    (mounted / "token").write_text(token)
+    (mounted / "ca.crt").write_text((server.home / "certs" / "apiserver.crt").read_text())
+    (mounted / "namespace").write_text(NAMESPACE)
+    script = (CHART / "files" / f"{job}.py").read_text()
+    port = server.url.rpartition(":")[2]
+    environ = os.environ | {"KUBERNETES_SERVICE_HOST": "127.0.0.1", "KUBERNETES_SERVICE_PORT": port}
+    command = ["unshare", "--mount", "--map-root-user", "sh", "-c", PLACE, str(mounted)]
+    command += [sys.executable, "-I", "-c", script, *arguments]
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False, timeout=60)
+    return done.returncode, done.stdout + done.stderr
+
+
+def members(server: Server, ready: int) -> None:
+    """What the controllers would say."""
+    status = {"desiredNumberScheduled": 3, "currentNumberScheduled": 3, "numberMisscheduled": 0, "numberReady": ready}
+    patch = json.dumps({"status": status})
+    done = server.kubectl(
+        "patch", "daemonset", NAME, "-n", NAMESPACE, "--subresource=status", "--type=merge", "-p", patch
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_unsettling_writes_the_release_and_ends_when_all_are_ready(installed: Server, tmp_path: Path) -> None:
+    members(installed, 3)
+    code, said = run_hook(installed, tmp_path, "unsettle", NAMESPACE, NAME, "7", "30")
+    assert (code, said) == (0, "all 3 members are Ready\n")
+    found = installed.get("daemonset", NAME, "-n", NAMESPACE)
+    assert found["metadata"]["annotations"]["carp-sidecar.io/release"] == "7"
+    assert found["metadata"]["generation"] == 1, "a release is no new template"
+
+
+def test_unsettling_gives_up_after_its_time_and_lets_the_upgrade_go_on(installed: Server, tmp_path: Path) -> None:
+    members(installed, 1)
+    code, said = run_hook(installed, tmp_path, "unsettle", NAMESPACE, NAME, "8", "1")
+    assert (code, said) == (0, "1 of 3 members are Ready after 1 s; going on\n")
+
+
+@pytest.mark.parametrize(("name", "account"), [("another", ""), (NAME, NAME)], ids=["not its DaemonSet", "no rights"])
+def test_unsettling_fails_open(installed: Server, tmp_path: Path, name: str, account: str) -> None:
+    code, said = run_hook(installed, tmp_path, "unsettle", NAMESPACE, name, "9", "5", account=account)
+    assert code == 0
+    assert "going on" in said
+
+
+def test_unsettling_fails_open_without_an_api_server(installed: Server, tmp_path: Path) -> None:
+    gone = Server("https://127.0.0.1:9", installed.token, installed.home)
+    code, said = run_hook(gone, tmp_path, "unsettle", NAMESPACE, NAME, "9", "2")
+    assert code == 0
+    assert "going on" in said
+
+
+def test_a_passphrase_is_made_once_and_never_changed(installed: Server, tmp_path: Path) -> None:
+    arguments = (NAMESPACE, f"{NAME}-passphrases", "passphrases", json.dumps({"app.kubernetes.io/name": "x"}))
+    code, said = run_hook(installed, tmp_path, "passphrase", *arguments)
+    assert code == 0, said
+    made = installed.get("secret", f"{NAME}-passphrases", "-n", NAMESPACE)
+    code, said = run_hook(installed, tmp_path, "passphrase", *arguments)
+    assert (code, "stays as it is" in said) == (0, True)
+    assert installed.get("secret", f"{NAME}-passphrases", "-n", NAMESPACE) == made
+
+
+def test_a_made_passphrase_is_one_that_the_daemon_takes(installed: Server, tmp_path: Path) -> None:
+    arguments = (NAMESPACE, "other", "keys", "{}")
+    assert run_hook(installed, tmp_path, "passphrase", *arguments)[0] == 0
+    file = tmp_path / "keys"
+    file.write_bytes(base64.b64decode(installed.get("secret", "other", "-n", NAMESPACE)["data"]["keys"]))
+    (key,) = read_passphrases(file)
+    assert len(key) == 19
+
+
+def test_a_passphrase_that_could_not_be_made_fails_the_install(installed: Server, tmp_path: Path) -> None:
+    code, said = run_hook(installed, tmp_path, "passphrase", NAMESPACE, "third", "keys", "{}", account=NAME)
+    assert code == 1
+    assert "403" in said
