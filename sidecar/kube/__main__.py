@@ -67,9 +67,10 @@ def main(argv: Sequence[str]) -> int:
     with socket.socket(fileno=arguments.fd) as channel:
         channel.setblocking(False)
         speaker = Speaker(channel)
-        from sidecar.kube.board import Board
+        from sidecar.kube.board import Board, identity_of
 
-        board = Board(arguments.server, arguments.credentials, speaker, random.random)
+        identity = identity_of(os.environ, arguments.credentials)
+        board = Board(arguments.server, arguments.credentials, identity, speaker, random.random)
         board.start()
         _listen(channel, board.put, board.beat, speaker)
     return 0

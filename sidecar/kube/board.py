@@ -3,7 +3,7 @@
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -21,18 +21,20 @@ _AUTHORITY: Final = "ca.crt"
 Draw = Callable[[], float]
 
 
+def identity_of(environ: Mapping[str, str], credentials: Path) -> Identity:
+    """Who we are, by the downward API."""
+    namespace = environ.get("POD_NAMESPACE") or (credentials / "namespace").read_text().strip()
+    return Identity(namespace, environ["POD_NAME"], environ.get("POD_UID", ""))
+
+
 class Board:
     """``start`` once, then ``put`` notices."""
 
-    def __init__(self, url: str, credentials: Path, speaker: Speaker, draw: Draw) -> None:
+    def __init__(self, url: str, credentials: Path, identity: Identity, speaker: Speaker, draw: Draw) -> None:
         self._mailbox = Mailbox()
         self._draw = draw
         self._speaker = speaker
-        self._identity = Identity(
-            os.environ.get("POD_NAMESPACE") or (credentials / "namespace").read_text().strip(),
-            os.environ["POD_NAME"],
-            os.environ.get("POD_UID", ""),
-        )
+        self._identity = identity
         authority = credentials / _AUTHORITY
         self._server = Server(url, credentials / "token", authority if url.startswith("https:") else None)
         self._worker = Worker(self._api(), self._mailbox, Teller(self._identity, draw), draw, speaker.hint)

@@ -52,9 +52,9 @@ class Latch:
     def _follow(self, pod: Pod, daemonset: DaemonSet, now: float) -> None:
         key = f"{pod.revision}.{daemonset.release}"
         if key != self._key:
-            first, self._key = not self._key, key
+            self._key = key
             self._unsettle(now)
-            self._settled = first and pod.meta.annotations.get(names.SETTLED) == key
+            self._settled = pod.meta.annotations.get(names.SETTLED) == key
         self._known, self._generation = True, daemonset.generation
         if daemonset.rolling or daemonset.is_newer_than(pod):
             if daemonset.generation != self._given_up_on and (self._settled or self._complete_at is not None):
@@ -80,5 +80,4 @@ class Latch:
         """When it settles by itself; None when it has."""
         if self._settled:
             return None
-        by_completion = self._complete_at + self._settle if self._complete_at is not None else self._capped_at
-        return min(by_completion, self._capped_at)
+        return self._capped_at if self._complete_at is None else self._complete_at + self._settle

@@ -10,8 +10,9 @@ FIRST: Final = 0.5
 LONGEST_SILENT: Final = 6.0
 """Seconds at most between two attempts to reach a server that is away: labels are right 10 s after it is back."""
 LONGEST: Final = 30.0
-USELESS: Final = 120.0
-"""Seconds before something forbidden or refused is tried again."""
+LONGEST_USELESS: Final = 240.0
+"""Seconds at most before something forbidden or refused is tried again. Not at once: a server that has just started
+forbids everything for a moment."""
 LONGEST_ASKED: Final = 120.0
 """Seconds of a Retry-After that are believed."""
 
@@ -22,19 +23,26 @@ class Backoff:
 
     draw: Callable[[], float]
     failures: int = field(default=0, init=False)
+    """Of the last kind, in a row: a server that is back and answers otherwise has a new chance."""
+    _last: type[KubeError] | None = field(default=None, init=False)
 
     def failed(self, error: KubeError) -> float:
         """Seconds to wait after one more failure."""
-        if isinstance(error, ForbiddenError | RefusedError):
-            return between(self.draw, USELESS, 2 * USELESS)
-        longest = LONGEST_SILENT if isinstance(error, UnreachableError) else LONGEST
-        ceiling = min(longest, FIRST * (1 << min(self.failures, 16)))
+        if type(error) is not self._last:
+            self._last, self.failures = type(error), 0
+        ceiling = min(_longest(error), FIRST * (1 << min(self.failures, 16)))
         self.failures += 1
         return between(self.draw, ceiling / 4, ceiling) + min(error.retry_after or 0.0, LONGEST_ASKED)
 
     def reset(self) -> None:
         """It worked, or there is news."""
         self.failures = 0
+
+
+def _longest(error: KubeError) -> float:
+    if isinstance(error, ForbiddenError | RefusedError):
+        return LONGEST_USELESS
+    return LONGEST_SILENT if isinstance(error, UnreachableError) else LONGEST
 
 
 def between(draw: Callable[[], float], least: float, most: float) -> float:

@@ -41,7 +41,6 @@ class Reconciler:
         self._claims: dict[int, Claims] = {}
         self._several = False
         self._reliefs: deque[Relief] = deque()
-        self._nodes_at = 0.0
 
     @property
     def rivals(self) -> tuple[str, ...]:
@@ -79,7 +78,7 @@ class Reconciler:
 
     def _look(self, vhid: int, claims: Claims, pod: Pod, now: float) -> None:
         try:
-            found = self._pods(vhid, pod) + self._nodes(vhid, pod, now)
+            found = self._pods(vhid, pod) + self._nodes(vhid, pod)
         except KubeError as error:
             claims.failed(now + self._backoff.failed(error))
             raise
@@ -106,15 +105,12 @@ class Reconciler:
             if meta.uid != pod.meta.uid
         ]
 
-    def _nodes(self, vhid: int, pod: Pod, now: float) -> list[Relief]:
+    def _nodes(self, vhid: int, pod: Pod) -> list[Relief]:
         """Those whose label is of our instance. Where it is forbidden to list them, nodes are left alone."""
-        if now < self._nodes_at:
-            return []
         label = names.node_role(vhid)
         try:
             found = self._api.find(NODE, f"{label}={names.MASTER}")
-        except ForbiddenError as error:
-            self._nodes_at = now + self._backoff.failed(error)
+        except ForbiddenError:
             return []
         ours = owner_of(self._namespace, pod.meta)
         return [

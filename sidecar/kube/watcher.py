@@ -11,12 +11,16 @@ from collections.abc import Callable
 from typing import Final
 
 from sidecar.kube.api import WATCH_LEAST, Api, Kind, Object
-from sidecar.kube.errors import ForbiddenError, KubeError, NotFoundError
+from sidecar.kube.errors import ForbiddenError, KubeError
 from sidecar.kube.mailbox import Mailbox
 from sidecar.kube.pace import Backoff, between
 
 POLL: Final = 30.0
 """Seconds between two questions where a watch is forbidden."""
+_POLLS: Final = 20
+"""Questions after which a watch is tried again."""
+_PATIENCE: Final = 4
+"""Refusals in a row after which a watch counts as forbidden: a server that has just started forbids everything."""
 _GONE: Final = "DELETED"
 
 
@@ -31,7 +35,8 @@ class Watcher:
         self._put = put
         self._mailbox = mailbox
         self._say = say
-        self._polls = False
+        self._polls = 0
+        self._refusals = 0
 
     def run(self, name: str, draw: Callable[[], float], sleep: Callable[[float], None] = time.sleep) -> None:
         """Follow the object of this name."""
@@ -41,29 +46,28 @@ class Watcher:
                 self._poll(name) if self._polls else self._watch(name, draw, backoff)
                 backoff.reset()
                 sleep(POLL if self._polls else between(draw, 0.2, 1.0))
-            except ForbiddenError as error:
-                sleep(self._forbidden(error, backoff))
             except KubeError as error:
                 self._mailbox.failed(str(error))
+                self._refuse(error)
                 sleep(backoff.failed(error))
 
     def _watch(self, name: str, draw: Callable[[], float], backoff: Backoff) -> None:
         seconds = int(between(draw, WATCH_LEAST, 2 * WATCH_LEAST))
         for told, found in self._api.watch(self._kind, name, seconds):
             backoff.reset()
+            self._refusals = 0
             if told != _GONE:
                 self._put(found)
 
     def _poll(self, name: str) -> None:
-        try:
-            self._put(self._api.get(self._kind, name))
-        except NotFoundError as error:
-            self._mailbox.failed(str(error))
+        self._polls -= 1
+        self._put(self._api.get(self._kind, name))
 
-    def _forbidden(self, error: ForbiddenError, backoff: Backoff) -> float:
-        self._mailbox.failed(str(error))
-        if self._polls:
-            return backoff.failed(error)
-        self._say(logging.WARNING, f"{error}; asking every {POLL:g} s instead")
-        self._polls = True
-        return 0.1
+    def _refuse(self, error: KubeError) -> None:
+        if self._polls or not isinstance(error, ForbiddenError):
+            self._refusals = 0
+            return
+        self._refusals += 1
+        if self._refusals >= _PATIENCE:
+            self._say(logging.WARNING, f"{error}; asking every {POLL:g} s instead")
+            self._polls, self._refusals = _POLLS, 0

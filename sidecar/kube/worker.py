@@ -11,7 +11,7 @@ from typing import Final
 
 from sidecar.kube import names
 from sidecar.kube.api import EVENT, NODE, POD, Api, Kind
-from sidecar.kube.errors import ChangedError, ForbiddenError, KubeError, NotFoundError, RefusedError
+from sidecar.kube.errors import ChangedError, KubeError, NotFoundError, RefusedError
 from sidecar.kube.facts import meta_of
 from sidecar.kube.keeper import Assertion, node_patch, owner_of, pod_patch, without
 from sidecar.kube.latch import Latch
@@ -172,7 +172,7 @@ class Worker:
             self._events_backoff.reset()
         except KubeError as error:
             self._mailbox.failed(str(error))
-            lasting = isinstance(error, ForbiddenError | NotFoundError | RefusedError | ChangedError)
+            lasting = isinstance(error, NotFoundError | RefusedError | ChangedError)
             self._teller.failed(request, lasting=lasting)
             self._events_at = time.monotonic() + (1.0 if lasting else self._events_backoff.failed(error))
         return True

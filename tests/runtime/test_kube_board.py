@@ -224,6 +224,15 @@ async def test_children_that_flood_or_die_are_replaced_ever_more_slowly() -> Non
 
 
 @looped
+async def test_a_child_that_floods_is_ended() -> None:
+    board = Daemon().board(*ill(ILLNESSES["floods"]))
+    async with running(board):
+        await until(lambda: pid_of(board) != 0)
+        first = pid_of(board)
+        await until(lambda: pid_of(board) not in {0, first})
+
+
+@looped
 async def test_a_program_that_is_not_there_is_no_harm() -> None:
     board = Daemon().board("/nonexistent/program")
     async with running(board):

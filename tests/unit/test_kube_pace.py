@@ -18,7 +18,7 @@ from sidecar.kube.errors import (
     UnreachableError,
     of_status,
 )
-from sidecar.kube.pace import LONGEST, LONGEST_ASKED, LONGEST_SILENT, USELESS, Backoff
+from sidecar.kube.pace import LONGEST, LONGEST_ASKED, LONGEST_SILENT, LONGEST_USELESS, Backoff
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,15 @@ def test_a_server_gets_the_pause_it_asks_for_within_reason() -> None:
     assert backoff.failed(BusyError("GET", retry_after=1e9)) <= LONGEST_ASKED + LONGEST
 
 
-def test_what_is_forbidden_is_not_asked_again_soon() -> None:
-    backoff = Backoff(lambda: 0.0)
-    assert backoff.failed(ForbiddenError("GET")) == USELESS
-    assert backoff.failed(UnreachableError("GET")) < 1
+def test_what_is_forbidden_is_asked_ever_more_rarely_but_soon_at_first() -> None:
+    backoff = Backoff(lambda: 1.0)
+    pauses = [backoff.failed(ForbiddenError("GET")) for _ in range(12)]
+    assert pauses[:3] == [0.5, 1, 2]
+    assert pauses[-1] == LONGEST_USELESS
+
+
+def test_a_server_that_answers_otherwise_has_a_new_chance() -> None:
+    backoff = Backoff(lambda: 1.0)
+    for _ in range(20):
+        backoff.failed(UnreachableError("GET"))
+    assert backoff.failed(ForbiddenError("GET")) == 0.5
