@@ -5,6 +5,7 @@ from the search for secrets, from nothing else.
 """
 
 import re
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,13 +34,13 @@ FORBIDDEN = {
 
 
 def tracked_files(checkout: Path) -> list[Path]:
-    """The files git knows; of a tree without git (a release archive), all but what tools leave behind."""
-    if (checkout / ".git").exists():
+    """The files git knows; where there is no git (a release archive), all but what tools leave behind."""
+    if (checkout / ".git").exists() and shutil.which("git"):
         # The checkout may be another user's (a container, a user namespace): reading its list of files is harmless.
         command = ["git", "-c", "safe.directory=*", "-C", str(checkout), "ls-files", "-z"]
         names = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split("\0")
         return [path for name in names if name and (path := checkout / name).is_file()]
-    hidden = {".venv", ".hypothesis", ".mypy_cache", ".pytest_cache", ".ruff_cache", "__pycache__"}
+    hidden = {".git", ".venv", "build", ".hypothesis", ".mypy_cache", ".pytest_cache", ".ruff_cache", "__pycache__"}
     return [path for path in checkout.rglob("*") if path.is_file() and not hidden & set(path.parts)]
 
 
