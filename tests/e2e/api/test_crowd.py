@@ -23,7 +23,7 @@ from tests.e2e.api.town import Town
 CROWD = int(os.environ.get("CROWD", "100"))
 A_PROCESS = 100
 AWAY = 60.0
-STEADY = 60.0
+STEADY = 240.0
 
 
 @dataclass
