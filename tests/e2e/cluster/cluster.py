@@ -21,6 +21,7 @@ from typing import Any, Self
 
 from tests.e2e.cluster import groups, images, network, pki, preflight, records
 from tests.e2e.cluster.client import Client
+from tests.e2e.cluster.clock import Clock
 from tests.e2e.cluster.control import Control
 from tests.e2e.cluster.layout import ClusterError, Layout, default_folder, program
 from tests.e2e.cluster.node import Node
@@ -51,6 +52,7 @@ class Cluster:
         self.nodes = {node.name: node for node in (Node(self.layout, number) for number in range(1, nodes + 1))}
         self.api = Control(self.layout, grace_seconds)
         self.client = Client(self.layout)
+        self.clock = Clock(self.layout)
         self._archives = list(images)
         self._register = Register(name)
 
@@ -83,6 +85,7 @@ class Cluster:
             pki.make(self.layout, list(self.nodes))
             network.add_switch(self.layout, len(self.nodes))
         self.client.plug_in()
+        self.clock.plug_in()
         with ThreadPoolExecutor(len(self.nodes) + 1) as pool:
             started = [pool.submit(self.api.start)]
             started += [pool.submit(self._first_boot, node, seeded) for node in self.nodes.values()]

@@ -9,6 +9,7 @@ from sidecar.errors import SidecarError
 
 SWITCH_ADDRESS = "10.77.0.1"
 CLIENT_ADDRESS = "10.77.0.100"
+CLOCK_ADDRESS = "10.77.0.101"
 API_PORT = 6443
 API_SERVICE = "10.96.0.1"
 BRIDGE = "br0"
@@ -57,6 +58,10 @@ class Layout:
     @property
     def client(self) -> str:
         return f"{self.prefix}-client"
+
+    @property
+    def clock(self) -> str:
+        return f"{self.prefix}-clock"
 
     def node(self, number: int) -> str:
         return f"{self.prefix}-node{number}"

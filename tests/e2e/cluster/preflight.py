@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.e2e.cluster import groups
+from tests.e2e.cluster.clock import CHRONYD_PATH
 from tests.e2e.cluster.layout import SYSTEM_PATH, ClusterError, cache
 from tests.e2e.cluster.shell import run
 
@@ -73,7 +74,8 @@ def _commands() -> list[str]:
 
 def _programs() -> list[str]:
     missing = [name for name in PROGRAMS if not (cache() / "bin" / name).exists()]
-    return [f"{', '.join(missing)} in {cache()}/bin: run make e2e-build"] if missing else []
+    found = [f"{', '.join(missing)} in {cache()}/bin: run make e2e-build"] if missing else []
+    return found if shutil.which("chronyd", path=CHRONYD_PATH) else [*found, "chronyd: run make setup"]
 
 
 def _kernel() -> list[str]:

@@ -1,4 +1,7 @@
-"""What a failed run leaves to look at: captures of the wire, the pods' timeline, logs, events and every object."""
+"""What a failed run leaves to look at: captures of the wire, the pods' timeline, logs, events and every object.
+
+Recorded from the start and apart from this process: containers that are gone have left their logs.
+"""
 
 import shutil
 from pathlib import Path
@@ -8,6 +11,7 @@ from tests.e2e.cluster.network import on_switch
 from tests.e2e.cluster.shell import run, start
 
 TIMELINE = Path(__file__).with_name("timeline.py")
+KEEPLOGS = Path(__file__).with_name("keeplogs.py")
 WORTH_KEEPING = "arp or icmp6 or ip proto 112 or ip6 proto 112 or udp port 123"
 CAPTURE_MEGABYTES = 20
 CAPTURE_FILES = 5
@@ -22,7 +26,7 @@ REPORTS = {
 
 
 def begin(layout: Layout) -> None:
-    """Record from now on: CARP, NTP, ARP and ICMPv6 on the switch (the last 100 MB) and every change of a pod."""
+    """Record from now on: CARP, NTP, ARP and ICMPv6 on the switch (100 MB at most), every change of a pod, all logs."""
     capture = ["-C", str(CAPTURE_MEGABYTES), "-W", str(CAPTURE_FILES), "-w", str(layout.records / "switch.pcap")]
     start(
         [*on_switch(layout), "tcpdump", "-i", BRIDGE, "-n", "-U", "-s", "256", "-Z", "root", *capture, WORTH_KEEPING],
@@ -33,6 +37,11 @@ def begin(layout: Layout) -> None:
         [*on_switch(layout), "python3", str(TIMELINE), program("kubectl"), str(layout.inner_kubeconfig)],
         log=layout.records / "timeline.txt",
         pidfile=layout.pids / "timeline",
+    )
+    start(
+        ["python3", str(KEEPLOGS), str(layout.folder), str(layout.records / "pods")],
+        log=layout.logs / "keeplogs.log",
+        pidfile=layout.pids / "keeplogs",
     )
 
 
@@ -45,8 +54,4 @@ def collect(layout: Layout, into: Path) -> Path:
         (into / name).write_text(done.stdout + done.stderr)
     for folder in (layout.logs, layout.records):
         shutil.copytree(folder, into / folder.name, dirs_exist_ok=True)
-    for pods in sorted(layout.folder.glob("node*/log/pods")):
-        shutil.copytree(
-            pods, into / "pods" / pods.parent.parent.name, dirs_exist_ok=True, ignore_dangling_symlinks=True
-        )
     return into
