@@ -63,9 +63,10 @@ class Reloader:
         return [_seen(vhost.passphrase_file) for vhost in self.settings.vhosts]
 
     async def watch(self) -> None:
-        """Look at the passphrase files for as long as it runs."""
+        """Look at the passphrase files for as long as it runs, in step with what else is done now and then."""
+        loop = asyncio.get_running_loop()
         while True:
-            await asyncio.sleep(_POLL)
+            await asyncio.sleep(_POLL - loop.time() % _POLL)
             files = self._look()
             if files != self._files:
                 self._files = files

@@ -13,6 +13,7 @@ import socket
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import ceil
 from time import monotonic
 from typing import Final
 
@@ -28,6 +29,7 @@ INTERVAL_S: Final = 1.25
 # pace a limit as above, once reached by whatever else asks from this address, would never let us in again.
 _SOONER: Final = 0.8
 _SOONER_TIMES: Final = 3
+_EARLY: Final = 0.1  # of an interval, by which a question may follow one that was asked late
 TIMEOUT_S: Final = 0.5
 _BACK_OFF_MOST: Final = 4  # doublings: at most 20 s between questions
 _FORGET_KISS_AFTER: Final = 10  # good answers for each halving back
@@ -144,7 +146,12 @@ class Probe:
                 self._back_off, self._good = self._back_off - 1, 0
         self._misses = self._misses + 1 if isinstance(outcome, Miss) else 0
         sooner = 0 < self._misses <= _SOONER_TIMES and not self._back_off
-        self._arm(self._due_at + self._interval * (_SOONER if sooner else 1 << self._back_off), self._ask)
+        next_at = self._due_at + self._interval * (_SOONER if sooner else 1 << self._back_off)
+        self._arm(next_at if self._misses else self._in_step(next_at), self._ask)
+
+    def _in_step(self, at: float) -> float:
+        """The beat that all probes of this interval share: one wake-up asks for the server and for every address."""
+        return ceil(at / self._interval - _EARLY) * self._interval
 
     def _arm(self, when: float, then: Callable[[], None]) -> None:
         if self._timer is not None:

@@ -29,6 +29,7 @@ from sidecar.ntp.verdict import HealthLedger, Miss, Thresholds, Verdict, VipLedg
 __all__ = ["Demotion", "NtpStatus", "NtpWatch", "Target", "Thresholds", "Verdict", "parse_target"]
 
 _log: Final = logging.getLogger(__name__)
+_LATER: Final = 0.001  # asked together, the server's silence is to be known before that of an address
 
 
 class Demotion(NamedTuple):
@@ -80,7 +81,7 @@ class NtpWatch:
             on_result,
             own_address=own_address,
             interval=self._interval,
-            timeout=self._timeout,
+            timeout=self._timeout + (_LATER if own_address else 0.0),
             clock=self._clock,
         )
 

@@ -151,8 +151,9 @@ class Listener:
             self._connections[connection] = self._connections.pop(connection)
 
     async def _keep(self) -> None:
-        while True:
-            await asyncio.sleep(RETRY if self._server is None else _CHECK)
+        loop = asyncio.get_running_loop()
+        while True:  # in step with others, so that one wake-up of an idle process serves all
+            await asyncio.sleep(RETRY if self._server is None else _CHECK - loop.time() % _CHECK)
             if self._server is None or not self._place.is_ours():
                 await self._open()
 
