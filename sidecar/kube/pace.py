@@ -22,6 +22,8 @@ class Backoff:
     """``draw``: a number in [0, 1). Seconds throughout."""
 
     draw: Callable[[], float]
+    silent: float = LONGEST_SILENT
+    """At most between two attempts to reach a server that is away."""
     failures: int = field(default=0, init=False)
     """Of the last kind, in a row: a server that is back and answers otherwise has a new chance."""
     _last: type[KubeError] | None = field(default=None, init=False)
@@ -30,7 +32,7 @@ class Backoff:
         """Seconds to wait after one more failure."""
         if type(error) is not self._last:
             self._last, self.failures = type(error), 0
-        ceiling = min(_longest(error), FIRST * (1 << min(self.failures, 16)))
+        ceiling = min(self._longest(error), FIRST * (1 << min(self.failures, 16)))
         self.failures += 1
         return between(self.draw, ceiling / 4, ceiling) + min(error.retry_after or 0.0, LONGEST_ASKED)
 
@@ -38,11 +40,10 @@ class Backoff:
         """It worked, or there is news."""
         self.failures = 0
 
-
-def _longest(error: KubeError) -> float:
-    if isinstance(error, ForbiddenError | RefusedError):
-        return LONGEST_USELESS
-    return LONGEST_SILENT if isinstance(error, UnreachableError) else LONGEST
+    def _longest(self, error: KubeError) -> float:
+        if isinstance(error, ForbiddenError | RefusedError):
+            return LONGEST_USELESS
+        return self.silent if isinstance(error, UnreachableError) else LONGEST
 
 
 def between(draw: Callable[[], float], least: float, most: float) -> float:

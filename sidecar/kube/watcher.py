@@ -17,6 +17,8 @@ from sidecar.kube.pace import Backoff, between
 
 POLL: Final = 30.0
 """Seconds between two questions where a watch is forbidden."""
+_LONGEST_SILENT: Final = 15.0
+"""Seconds at most between two attempts to reach a server that is away: wishes may wait longer than roles."""
 _POLLS: Final = 20
 """Questions after which a watch is tried again."""
 _PATIENCE: Final = 4
@@ -40,7 +42,7 @@ class Watcher:
 
     def run(self, name: str, draw: Callable[[], float], sleep: Callable[[float], None] = time.sleep) -> None:
         """Follow the object of this name."""
-        backoff = Backoff(draw)
+        backoff = Backoff(draw, _LONGEST_SILENT)
         while True:
             try:
                 self._poll(name) if self._polls else self._watch(name, draw, backoff)

@@ -11,7 +11,7 @@ from typing import Final
 
 from sidecar.kube import names
 from sidecar.kube.api import EVENT, NODE, POD, Api, Kind
-from sidecar.kube.errors import ChangedError, KubeError, NotFoundError, RefusedError
+from sidecar.kube.errors import ChangedError, KubeError, NotFoundError, RefusedError, UnreachableError
 from sidecar.kube.facts import meta_of
 from sidecar.kube.keeper import Assertion, node_patch, owner_of, pod_patch, without
 from sidecar.kube.latch import Latch
@@ -54,6 +54,7 @@ class Worker:
         self._reconciler = Reconciler(api, Backoff(draw), self._tell, teller.identity.namespace)
         self._events_backoff = Backoff(draw)
         self._events_at = 0.0
+        self._away_until = 0.0
         self._notice: Notice | None = None
         self._roles: tuple[tuple[int, str], ...] = ()
         self._told = 0
@@ -79,10 +80,18 @@ class Worker:
     def step(self, now: float) -> bool:
         """Look at everything and make at most one request; whether one was made."""
         self._take(now)
-        made = self._assert(self._pod, now) or self._assert(self._node, now)
-        made = made or self._reconcile(now) or self._tell_one(now)
+        made = self._assert(self._pod, now) or (now >= self._away_until and self._rest(now))
         self._hint()
         return made
+
+    def _rest(self, now: float) -> bool:
+        """What need not be tried while the server is away: the pod's role finds out when it is back."""
+        return self._assert(self._node, now) or self._reconcile(now) or self._tell_one(now)
+
+    def _failed(self, error: KubeError, until: float) -> None:
+        self._mailbox.failed(str(error))
+        if isinstance(error, UnreachableError):
+            self._away_until = until
 
     def _take(self, now: float) -> None:
         self._seen = seen = self._mailbox.look()
@@ -130,9 +139,12 @@ class Worker:
         try:
             found = meta_of(self._api.patch(errand.kind, name, patch))
         except KubeError as error:
-            self._failed(errand, error)
+            until = time.monotonic() + errand.backoff.failed(error)
+            errand.assertion.hold(until)
+            self._failed(error, until)
         else:
             errand.backoff.reset()
+            self._away_until = 0.0
             again = time.monotonic() + between(self._draw, errand.every, errand.every * 1.2)
             errand.assertion.confirmed(patch, found.version, again)
             if errand.kind is POD:
@@ -142,10 +154,6 @@ class Worker:
             self._tried.add(errand.kind)
         return True
 
-    def _failed(self, errand: Errand, error: KubeError) -> None:
-        self._mailbox.failed(str(error))
-        errand.assertion.hold(time.monotonic() + errand.backoff.failed(error))
-
     def _reconcile(self, now: float) -> bool:
         pod = self._seen.pod
         if pod is None:
@@ -153,7 +161,7 @@ class Worker:
         try:
             return self._reconciler.step(pod, now)
         except KubeError as error:
-            self._mailbox.failed(str(error))
+            self._failed(error, self._reconciler.due() or 0.0)
             return True
 
     def _tell(self, reason: str, note: str) -> None:
@@ -171,10 +179,10 @@ class Worker:
                 self._teller.done(request, meta_of(self._api.create(EVENT, request.body)).name, now)
             self._events_backoff.reset()
         except KubeError as error:
-            self._mailbox.failed(str(error))
             lasting = isinstance(error, NotFoundError | RefusedError | ChangedError)
             self._teller.failed(request, lasting=lasting)
             self._events_at = time.monotonic() + (1.0 if lasting else self._events_backoff.failed(error))
+            self._failed(error, self._events_at)
         return True
 
     def _hint(self) -> None:
@@ -202,11 +210,13 @@ class Worker:
     def _pause(self, now: float) -> float:
         """Seconds until something is due."""
         events = self._teller.due(now)
-        moments = [
-            self._pod.assertion.next_at() if self._seen.pod else None,
-            self._node.assertion.next_at() if self._seen.pod else None,
-            self._reconciler.due() if self._seen.pod else None,
+        rest = [
+            self._node.assertion.next_at(),
+            self._reconciler.due(),
             max(events, self._events_at) if events is not None else None,
-            self._latch.due if self._seen.pod else None,
         ]
-        return min(max(0.0, min((one for one in moments if one is not None), default=now + 5.0) - now), _PATIENCE)
+        moments = [max(one, self._away_until) for one in rest if one is not None]
+        moments += [one for one in (self._pod.assertion.next_at(), self._latch.due) if one is not None]
+        if self._seen.pod is None:
+            return _PATIENCE
+        return min(max(0.0, min(moments, default=now + _PATIENCE) - now), _PATIENCE)
