@@ -287,7 +287,7 @@ def test_two_hundred_idle_connections_do_not_keep_a_probe_out(loop: LoopFactory)
             async with client_of(server) as probe:
                 began = time.monotonic()
                 assert (await probe.get("/role")).body == b"master"
-                assert time.monotonic() - began < 2
+                assert time.monotonic() - began < 10
             assert [await client.is_dropped() for client in idle[:137]] == [True] * 137  # the oldest made room
             assert [await client.is_dropped(0.02) for client in idle[-60:]] == [False] * 60
             for client in idle:
