@@ -1,7 +1,7 @@
 """``carp-sidecar run``: validated settings in, an exit code out. The order is the promise.
 
-Keys, then the kernel, then the election; only when it runs is anything else imported or started. Whatever step fails,
-what was made before is unmade, and no address was owned.
+Keys, then the kernel, once no other daemon of this host has it, then the election; only when it runs is anything else
+imported or started. Whatever step fails, what was made before is unmade, and no address was owned.
 """
 
 import asyncio
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 import uvloop
 
 from sidecar.app.carpdevs import Carpdev, Carpdevs
+from sidecar.app.claims import Claims
 from sidecar.app.inpod import tells_kubernetes
 from sidecar.app.observer import ElectionObserver
 from sidecar.app.realtime import ask_for_realtime, freeze_heap
@@ -61,6 +62,7 @@ class Daemon:
         self._rtnl = Rtnl()
         self._keepsake = Keepsake(settings.control.with_name(settings.control.name + ".state"))
         self._placements: dict[int, Placement | None] = {}
+        self._claims = Claims(())
         self._watch: Carpdevs | None = None
         self._present = 0
         self._all_left = asyncio.Event()
@@ -88,6 +90,13 @@ class Daemon:
 
     def _dropped(self, vhid: int, reason: str, source: str) -> None:
         self.on_drop(vhid, reason, source)
+
+    def claim(self) -> bool:
+        """Wait until no other daemon of this host serves one of these; False when told to end meanwhile."""
+        self._claims = Claims((vhost.host.carpdev, vhost.config.vhid) for vhost in self.vhosts)
+        taken = self._claims.take()
+        self._keepsake.read()
+        return taken
 
     def prepare(self) -> None:
         """Make the kernel ready for every virtual host; all or nothing."""
@@ -172,6 +181,7 @@ class Daemon:
         if self._watch is not None:
             await self._watch.close(self.withdraw)
         self._rtnl.close()
+        self._claims.release()
 
     def dump(self) -> list[Path]:
         """Write every election's flight record beside the control socket; the files written."""
@@ -217,6 +227,8 @@ def _run(settings: RunSettings, *, tells_kubernetes: bool) -> int:
     daemon = Daemon(settings)
     daemon.tells_kubernetes = tells_kubernetes
     daemon.build()
+    if not daemon.claim():
+        return 0
     daemon.prepare()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:

@@ -22,6 +22,11 @@ class Keepsake:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._boot = _BOOT_ID.read_text().strip() if _BOOT_ID.exists() else ""
+        self._interfaces: dict[str, tuple[int, dict[str, int]]] = {}
+        self.read()
+
+    def read(self) -> None:
+        """See what is kept now: an earlier daemon may have changed it since."""
         self._interfaces = self._load()
 
     def _load(self) -> dict[str, tuple[int, dict[str, int]]]:

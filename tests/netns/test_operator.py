@@ -12,7 +12,7 @@ import pytest
 
 from sidecar.carp.packet import internet_checksum
 from sidecar.lab.topology import Node
-from tests.netns.group import CONTROL, HTTP_PORT, KEYS, RACE, V4, VHID, Group, until
+from tests.netns.group import CONTROL, HTTP_PORT, KEYS, RACE, V4, VHID, VIPS, Group, until
 from tests.sim.replay import read, replay
 
 STATUS = {"version", "node", "vhosts", "ntp", "kubernetes"}
@@ -342,3 +342,44 @@ def test_a_vrrp_speaker_with_the_same_id_is_named_and_with_another_one_is_not(pa
         assert f"vhid=10 dropped advertisement from {noisy.ipv4}: badlen" in member.said()
         assert member.drops() == {"badlen": 1}
     assert (first.state(), second.state()) == ("MASTER", "BACKUP")
+
+
+# -------------------------------------------------------------------------------------------------- two on one host
+
+
+def test_a_second_daemon_for_the_same_virtual_host_waits_until_the_first_is_gone(pair: Group) -> None:
+    """A pod that is recreated overlaps with its predecessor; each would clear what the other has made."""
+    first, second = pair.members
+    old = first.daemon
+    assert old is not None
+    began = time.monotonic()
+    first.start()
+    first.until_said(f"vhid 10 on eth0: process {old.inner_pid} of this host serves it; waiting")
+    time.sleep(3.0)
+    assert [one for one in pair.watch.changes if one.at > began and one.address == V4] == []
+    old.send_signal(signal.SIGTERM)
+    assert old.wait(10) == 0
+    pair.wait_for_owner(first)
+    assert pair.longest_gap(since=began) < RACE
+    assert first.said().count("MASTER -> ") == 1
+    assert "addresses_failed" not in first.said()
+    assert second.state() == "BACKUP"
+    first.kill(signal.SIGKILL)
+    first.start()
+    pair.wait_for_owner(first)
+
+
+def test_a_daemon_that_waits_for_another_ends_when_told_and_touches_nothing(group: Group) -> None:
+    member = group.add()
+    member.start()
+    group.wait_for_owner(member)
+    serving = member.daemon
+    member.start()
+    member.until_said("waiting until that is gone")
+    assert member.stop() == 0
+    assert serving is not None
+    assert serving.poll() is None
+    assert (member.state(), group.owners()) == ("MASTER", {member.node.name})
+    member.start(CARP_VHID="11", CARP_ADDRESSES=VIPS[1], CARP_CONTROL="/run/other.sock", CARP_HTTP="127.0.0.1:8113")
+    group.wait_for_owner(member, address=VIPS[1])
+    assert group.owners() == {member.node.name}, "another virtual host is nobody's concern"
