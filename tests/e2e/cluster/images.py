@@ -63,7 +63,8 @@ def seed(archives: Sequence[Path]) -> Path:
         seeds.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=seeds, prefix=".new-") as new:
             _import_all(Path(new), pause, archives)
-            (Path(new) / "root").rename(made)
+            if not made.exists():  # another run may have made the same meanwhile
+                (Path(new) / "root").rename(made)
         _forget_others(seeds, made)
     return made
 
