@@ -107,11 +107,12 @@ class NoticeBoard:
         return True
 
     async def _attend(self) -> None:
-        """Look every second whether there is something to send, until the child has ended."""
+        """Look every second whether there is something to send, until the child has ended; in step with the others."""
+        loop = asyncio.get_running_loop()
         while not self._ended.is_set():
             self.look()
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_TICK):
+                async with asyncio.timeout(_TICK - loop.time() % _TICK):
                     await self._ended.wait()
             if time.monotonic() - self._heard_at > SILENT:
                 _log.warning("the notice board is silent for %.0f s and is ended", SILENT)

@@ -82,11 +82,14 @@ def test_killing_freezing_and_stopping_the_board_does_not_move_the_address(group
 
 def test_the_board_ends_with_its_daemon_however_that_ends(group: Group) -> None:
     member = pod(group)
-    for number in (signal.SIGTERM, signal.SIGKILL):
+    for number, frozen in ((signal.SIGTERM, False), (signal.SIGKILL, False), (signal.SIGKILL, True)):
         member.start()
         group.wait_for_owner(member)
         until(lambda: board_of(member) != 0, 10, "the board runs")
         board = board_of(member)
+        if frozen:
+            time.sleep(1)  # it asks the kernel to die with its parent when it has begun
+            os.kill(board, signal.SIGSTOP)
         member.kill(number)
         until(lambda board=board: not Path(f"/proc/{board}").exists(), 10, f"the board ended after {number.name}")  # type: ignore[misc]
 
