@@ -21,7 +21,7 @@ from sidecar.carp.effects import State
 from sidecar.kube.wire import Hints
 from sidecar.report import VhostReport
 from tests.runtime.kube_child import NODE, POD, cluster, credentials
-from tests.runtime.kube_server import serving
+from tests.runtime.kube_server import Handler, serving
 from tests.runtime.loops import on
 from tests.unit.ops_reports import report
 
@@ -138,6 +138,31 @@ async def test_a_killed_child_is_followed_by_another_that_shows_the_latest(tmp_p
             daemon.reports = [report(State.MASTER)]
             await until(lambda: board.status()["role"] == "master")
             assert pid_of(board) not in {0, first}
+
+
+@looped
+async def test_errors_of_a_child_that_is_gone_still_count_and_once(tmp_path: Path) -> None:
+    found, daemon = cluster(), Daemon()
+
+    def fails(handler: Handler) -> bool:
+        handler.refuse(500)
+        return True
+
+    found.fail(fails, "PATCH", "pods", times=2)
+    with serving(found) as url:
+        board = daemon.board(*well(url, tmp_path))
+        async with running(board):
+            await until(lambda: board.status()["role"] == "backup")
+            await until(lambda: board.status()["errors"] == 2)
+            first, seen = pid_of(board), set()
+            os.kill(first, signal.SIGKILL)
+
+            def another_has_hinted() -> bool:
+                seen.add(board.status()["errors"])
+                return pid_of(board) not in {0, first} and board._hints.written > 0
+
+            await until(another_has_hinted)
+    assert seen == {2}
 
 
 @looped

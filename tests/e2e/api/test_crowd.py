@@ -70,7 +70,7 @@ def requests(plane: Plane) -> dict[str, float]:
     found: dict[str, float] = {}
     for line in plane.raw("GET", "/metrics").decode().splitlines():
         known = re.match(
-            r'apiserver_request_total\{.*resource="(pods|nodes|daemonsets|events)".*verb="(\w+)"\} (\S+)', line
+            r'apiserver_request_total\{.*resource="(pods|nodes|daemonsets|events)".*verb="(\w+)".*\} (\S+)', line
         )
         if known:
             key = f"{known[2]} {known[1]}"
@@ -111,7 +111,7 @@ def test_a_crowd_costs_little_and_is_right_again_soon_after_an_outage(plane: Pla
         asked = {key: count for key, count in served.items() if count and not key.startswith("WATCH")}
         rate = sum(asked.values()) / CROWD / minutes
         print(f"steady: {rate:.2f} requests a minute each, {asked}; API and etcd {used / minutes / 60:.3f} cores")
-        assert rate <= 2.0
+        assert 0.5 <= rate <= 2.0
         errors = crowd.ask("errors")
         plane.stop()
         time.sleep(AWAY / 2)
