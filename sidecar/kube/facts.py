@@ -70,10 +70,14 @@ class DaemonSet:
         """Whether every pod is new and available."""
         return not self.rolling and self.updated == self.desired and self.available >= self.desired
 
-    def is_newer_than(self, pod: Pod) -> bool:
-        """Whether the pod comes from an older template."""
+    def replaces(self, pod: Pod) -> bool:
+        """Whether the pod is of an older template and a rollout is under way.
+
+        Without a rollout a generation says nothing: a rollback keeps those pods whose template is right again, with the
+        generation they were made with.
+        """
         mine = pod.meta.labels.get(names.TEMPLATE_GENERATION, "")
-        return bool(mine and self.template) and mine != self.template
+        return self.rolling and bool(mine and self.template) and mine != self.template
 
 
 def meta_of(found: Object) -> Meta:

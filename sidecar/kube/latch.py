@@ -56,7 +56,7 @@ class Latch:
             self._unsettle(now)
             self._settled = pod.meta.annotations.get(names.SETTLED) == key
         self._known, self._generation = True, daemonset.generation
-        if daemonset.rolling or daemonset.is_newer_than(pod):
+        if daemonset.rolling:
             if daemonset.generation != self._given_up_on and (self._settled or self._complete_at is not None):
                 self._unsettle(now)
         elif daemonset.complete and self._complete_at is None:

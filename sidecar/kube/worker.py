@@ -190,7 +190,7 @@ class Worker:
         seen = self._seen
         places = (("pod", seen.pod), ("node", seen.node))
         errors, last_error = self._mailbox.errors
-        outdated = seen.pod is not None and seen.daemonset is not None and seen.daemonset.is_newer_than(seen.pod)
+        outdated = seen.pod is not None and seen.daemonset is not None and seen.daemonset.replaces(seen.pod)
         if self._notice is not None and self._pod.assertion.stands:
             self._hints = replace(self._hints, written=self._notice.number)
         self._hints = replace(

@@ -1,5 +1,7 @@
 """What is read from the API's objects, odd ones too."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -36,9 +38,15 @@ def test_the_owner_is_the_daemonset() -> None:
     assert pod_of({"metadata": {"ownerReferences": [{"kind": "ReplicaSet", "name": "x"}]}}).daemonset == ""
 
 
-def test_an_older_template_is_told_by_the_generations_where_both_are_known() -> None:
+def test_a_pod_of_an_older_template_is_to_be_replaced_while_a_rollout_is_under_way() -> None:
     old = pod_of({"metadata": {"labels": {"pod-template-generation": "1"}}})
-    assert DaemonSet(template="2").is_newer_than(old)
-    assert not DaemonSet(template="1").is_newer_than(old)
-    assert not DaemonSet().is_newer_than(old)
-    assert not DaemonSet(template="2").is_newer_than(pod_of({}))
+    rolling = DaemonSet(generation=2, observed=2, desired=3, updated=1, template="2")
+    assert rolling.replaces(old)
+    assert not replace(rolling, template="1").replaces(old)
+    assert not replace(rolling, template="").replaces(old)
+    assert not rolling.replaces(pod_of({}))
+
+
+def test_a_pod_that_a_rollback_kept_is_not_to_be_replaced() -> None:
+    kept = pod_of({"metadata": {"labels": {"pod-template-generation": "1"}}})
+    assert not DaemonSet(generation=3, observed=3, desired=3, updated=3, template="3").replaces(kept)

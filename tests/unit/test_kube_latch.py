@@ -70,10 +70,18 @@ def test_a_rollout_unsettles_the_old_pod() -> None:
     assert not settled(latch, replace(STEADY, generation=2, template="2"), 1.0)
 
 
-def test_a_pod_of_an_old_template_never_settles_by_completeness() -> None:
+def test_an_old_pod_does_not_settle_while_it_is_to_be_replaced() -> None:
     latch = Latch(0.0)
-    settled(latch, replace(COMPLETE, template="2"), 1.0)
-    assert not settled(latch, replace(COMPLETE, template="2"), 1.0 + SETTLE)
+    left_over = replace(COMPLETE, generation=2, observed=2, template="2", updated=2)
+    settled(latch, left_over, 1.0)
+    assert not settled(latch, left_over, 1.0 + SETTLE)
+
+
+def test_a_pod_that_a_rollback_kept_settles_though_its_generation_is_old() -> None:
+    latch = Latch(0.0)
+    rolled_back = replace(COMPLETE, generation=3, observed=3, template="3")
+    settled(latch, rolled_back, 1.0)
+    assert settled(latch, rolled_back, 1.0 + SETTLE)
 
 
 def test_a_pod_that_was_replaced_unsettles_the_others_so_that_all_settle_together() -> None:
