@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.cluster import Cluster
+from tests.e2e.cluster import Cluster, ClusterError
 
 KEPT = Path(__file__).parents[2] / "build" / "e2e"
 CLUSTER_SECONDS = 600  # a test may be the one that waits for the cluster
@@ -22,8 +22,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
     """Three Ready nodes and nothing in them. A test leaves it as it found it."""
-    with Cluster() as made:
+    made = Cluster()
+    try:
+        made.up()
         yield made
+    except ClusterError:
+        made.collect(KEPT / "cluster-up")
+        raise
+    finally:
+        made.down()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -59,6 +59,20 @@ def test_a_pod_of_the_host_network_runs_on_every_node(cluster: Cluster) -> None:
     cluster.kubectl("delete", "daemonset", NAME, "--cascade=foreground", "--wait")
 
 
+def test_what_is_gone_has_left_its_logs_and_its_story(cluster: Cluster, tmp_path: Path) -> None:
+    cluster.kubectl("apply", "-f", "-", stdin=json.dumps(DAEMONSET))
+    cluster.kubectl("rollout", "status", "daemonset", NAME, "--timeout=120s", timeout=150)
+    pods = [pod["metadata"]["name"] for pod in cluster.get("pods", "-l", f"app={NAME}")["items"]]
+    cluster.kubectl("delete", "daemonset", NAME, "--cascade=foreground", "--wait")
+    kept = cluster.collect(tmp_path)
+    assert {log.parent.name for log in kept.glob(f"records/pods/node*/*/{NAME}-0.log")} >= set(pods)
+    story = (kept / "records" / "timeline.txt").read_text()
+    assert all(f"default {pod} " in story for pod in pods)
+    assert (kept / "events.txt").stat().st_size
+    assert list(kept.glob("records/switch.pcap*"))
+    assert (kept / "logs" / "node1-kubelet.log").stat().st_size
+
+
 @pytest.mark.parametrize("version", [3, 4])
 def test_helm_installs_and_removes_a_chart(cluster: Cluster, version: int, tmp_path: Path) -> None:
     assert f"v{version}." in cluster.helm("version", "--short", version=version).stdout

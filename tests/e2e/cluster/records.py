@@ -52,6 +52,6 @@ def collect(layout: Layout, into: Path) -> Path:
         kubectl = [program("kubectl"), f"--kubeconfig={layout.inner_kubeconfig}", "--request-timeout=10s", *words]
         done = run([*on_switch(layout), *kubectl], check=False, timeout=60)
         (into / name).write_text(done.stdout + done.stderr)
-    for folder in (layout.logs, layout.records):
+    for folder in filter(Path.is_dir, (layout.logs, layout.records)):
         shutil.copytree(folder, into / folder.name, dirs_exist_ok=True)
     return into
