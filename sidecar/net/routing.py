@@ -1,7 +1,8 @@
-"""Replies from a virtual address leave by the virtual-MAC interface: ``from ADDRESS lookup TABLE``.
+"""Replies from a virtual address leave by the virtual-MAC interface: ``from ADDRESS iif lo lookup TABLE``.
 
-The table mirrors the routes that the main table has by way of the carpdev. It makes replies carry the virtual MAC, and
-it is what strict ``rp_filter`` asks when it looks for the way back. One table for each carpdev and vhid.
+The table mirrors the routes that the main table has by way of the carpdev, and throws back to it what goes another way
+(containers, other networks). It makes replies carry the virtual MAC, and is what strict ``rp_filter`` asks for the way
+back. ``iif lo``: of this host itself only, since a backup forwards the master's answers to its own containers.
 """
 
 import contextlib
@@ -24,7 +25,10 @@ PRIORITY: Final = 1120
 _PROTOCOL: Final = 112
 """rtprot of our routes and rules, so that a person sees whose they are."""
 _MAIN: Final = 254
-_RTN_UNICAST: Final = 1
+_RTN_UNICAST, _RTN_THROW = 1, 9
+THROW: Final = "throw"
+"""In the place of a gateway: not by this table."""
+_OWN: Final = "lo"
 _IP6_RT_PRIO_USER: Final = 1024
 _RTNH_F_ONLINK: Final = 4
 _FAMILIES: Final = {4: socket.AF_INET, 6: socket.AF_INET6}
@@ -34,7 +38,7 @@ _RT_SCOPE_LINK: Final = 253
 _RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PRIORITY, _RTA_TABLE = 1, 4, 5, 6, 15
 
 Route = tuple[int, str, int, str, int]
-"""Family, destination ("" for default), prefix length, gateway ("" for on-link), metric."""
+"""Family, destination ("" for default), prefix length, gateway ("" for on-link) or ``THROW``, metric."""
 
 
 class Kernel(NamedTuple):
@@ -55,12 +59,22 @@ def is_ours(table: int, vhid: int) -> bool:
 
 
 def wanted_routes(ipr: IPRoute, carpdev_index: int, families: Iterable[int]) -> set[Route]:
-    """What the main table sends by the carpdev."""
+    """What the main table sends by the carpdev, and what not."""
     found: set[Route] = set()
+    thrown: set[Route] = set()
     for version in families:
         for route in ipr.get_routes(family=_FAMILIES[version], table=_MAIN, type=_RTN_UNICAST):
-            found.update(_by_way_of(route, carpdev_index, version))
-    return found | set(_ways_to_gateways(found))
+            ours = set(_by_way_of(route, carpdev_index, version))
+            found |= ours
+            thrown |= set() if ours else set(_another_way(route, version))
+    return found | set(_ways_to_gateways(found)) | thrown
+
+
+def _another_way(route: Any, version: int) -> Iterator[Route]:
+    """Not for a default route: a reply prefers the carpdev, where the question came from."""
+    destination = route.get_attr("RTA_DST") or ""
+    if destination and destination != _IGNORED_V6:
+        yield version, destination, route["dst_len"], THROW, route.get_attr("RTA_PRIORITY") or 0
 
 
 def _ways_to_gateways(routes: set[Route]) -> Iterator[Route]:
@@ -100,7 +114,8 @@ def mirror(kernel: Kernel, table: int, index: int, wanted: set[Route], families:
 def _present(ipr: IPRoute, table: int, version: int) -> Iterator[Route]:
     for route in ipr.get_routes(family=_FAMILIES[version], table=table):
         metric = route.get_attr("RTA_PRIORITY") or 0
-        yield version, route.get_attr("RTA_DST") or "", route["dst_len"], _gateway(route), metric
+        by = THROW if route["type"] == _RTN_THROW else _gateway(route)
+        yield version, route.get_attr("RTA_DST") or "", route["dst_len"], by, metric
 
 
 def requests(table: int, index: int, routes: Iterable[Route]) -> list[bytes]:
@@ -121,12 +136,14 @@ def _request(table: int, index: int, route: Route) -> bytes:
 
 
 def _encoded(kind: int, flags: int, table: int, index: int, route: Route) -> bytes:
-    version, destination, length, gateway, metric = route
-    scope = _RT_SCOPE_LINK if version == 4 and not gateway else 0
+    version, destination, length, by, metric = route
+    thrown, gateway = by == THROW, "" if by == THROW else by
+    scope = _RT_SCOPE_LINK if version == 4 and not by else 0
     # IPv6 would look for an on-link gateway in the main table, find it on the carpdev, and refuse the mismatch.
     onlink = _RTNH_F_ONLINK if version == 4 and gateway else 0
-    body = pack("=BBBBBBBBI", _FAMILIES[version], length, 0, 0, 0, _PROTOCOL, scope, _RTN_UNICAST, onlink)
-    body += u32(_RTA_OIF, index) + u32(_RTA_TABLE, table)
+    of = _RTN_THROW if thrown else _RTN_UNICAST
+    body = pack("=BBBBBBBBI", _FAMILIES[version], length, 0, 0, 0, _PROTOCOL, scope, of, onlink)
+    body += u32(_RTA_TABLE, table) + (b"" if thrown else u32(_RTA_OIF, index))
     if destination:
         body += attribute(_RTA_DST, ip_address(destination).packed)
     if gateway:
@@ -147,9 +164,7 @@ def mirror_rules(ipr: IPRoute, table: int, addresses: Iterable[Address]) -> None
             source = rule.get_attr("FRA_SRC") or ""
             present.add((version, source))
             if (version, source) not in wanted:
-                ipr.rule(
-                    "del", **_rule_arguments(family, source, rule["src_len"], table, rule.get_attr("FRA_PRIORITY"))
-                )
+                ipr.rule("del", **_arguments_of(family, rule))
     for version, source in sorted(wanted - present):
         try:
             ipr.rule("add", **_rule_arguments(_FAMILIES[version], source, 32 if version == 4 else 128, table, PRIORITY))
@@ -164,17 +179,40 @@ def _table_of(rule: Any) -> int:
 def remove_rules(ipr: IPRoute, vhid: int, addresses: Iterable[Address], table: int) -> None:
     """Take away the rules of this virtual host, an earlier run's and those of a vanished carpdev included."""
     ours = {str(address).partition("%")[0] for address in addresses}
+    tables = {table} - {0}
     for family in _FAMILIES.values():
         for rule in ipr.get_rules(family=family):
             found = _table_of(rule)
             source = rule.get_attr("FRA_SRC")
             if found == table or (is_ours(found, vhid) and source in ours):
                 with contextlib.suppress(NetlinkError):
-                    ipr.rule(
-                        "del", **_rule_arguments(family, source, rule["src_len"], found, rule.get_attr("FRA_PRIORITY"))
-                    )
+                    ipr.rule("del", **_arguments_of(family, rule))
+                tables.add(found)
+    _remove_thrown(ipr, tables)
+
+
+def _remove_thrown(ipr: IPRoute, tables: Iterable[int]) -> None:
+    """Other routes go with their interface; these have none."""
+    for table in sorted(tables):
+        for family in _FAMILIES.values():
+            for route in ipr.get_routes(family=family, table=table, type=_RTN_THROW):
+                if route["proto"] == _PROTOCOL:
+                    with contextlib.suppress(NetlinkError):
+                        ipr.route("del", **_thrown_arguments(family, table, route))
+
+
+def _thrown_arguments(family: int, table: int, route: Any) -> dict[str, Any]:
+    destination = f"{route.get_attr('RTA_DST')}/{route['dst_len']}"
+    arguments = {"family": family, "table": table, "dst": destination, "type": "throw", "proto": _PROTOCOL}
+    metric = route.get_attr("RTA_PRIORITY")
+    return {**arguments, "priority": metric} if metric else arguments
+
+
+def _arguments_of(family: int, rule: Any) -> dict[str, Any]:
+    source, priority = rule.get_attr("FRA_SRC"), rule.get_attr("FRA_PRIORITY")
+    return _rule_arguments(family, source, rule["src_len"], _table_of(rule), priority)
 
 
 def _rule_arguments(family: int, source: str, length: int, table: int, priority: int | None) -> dict[str, Any]:
     arguments = {"family": family, "src": source, "src_len": length, "table": table, "priority": priority}
-    return {**arguments, "FRA_PROTOCOL": _PROTOCOL}
+    return {**arguments, "iifname": _OWN, "FRA_PROTOCOL": _PROTOCOL}
