@@ -7,7 +7,7 @@ import signal
 from pathlib import Path
 
 from tests.e2e.cluster import pki
-from tests.e2e.cluster.layout import API_PORT, API_SERVICE, SWITCH_ADDRESS, Layout, program
+from tests.e2e.cluster.layout import API_PORT, API_SERVICE, SWITCH_ADDRESS, ClusterError, Layout, program
 from tests.e2e.cluster.network import on_switch
 from tests.e2e.cluster.shell import run, running, send, start, stop, wait_for
 
@@ -30,7 +30,15 @@ class Control:
         for name in NAMES:
             self._start(name)
             if name == "kube-apiserver":
-                wait_for(f"the API server (see {self.layout.logs}/{name}.log)", self.ready, READY_SECONDS, 0.2)
+                wait_for(f"the API server (see {self.layout.logs}/{name}.log)", self._comes, READY_SECONDS, 0.2)
+
+    def _comes(self) -> bool:
+        """Whether the API is ready; no use waiting for it when what it is made of has ended."""
+        for name in ("etcd", "kube-apiserver"):
+            if not running(self._pidfile(name)):
+                said = (self.layout.logs / f"{name}.log").read_text()[-1000:]
+                raise ClusterError(f"{name} ended: {said}")
+        return self.ready()
 
     def stop(self) -> None:
         """End all four; pods run on."""
