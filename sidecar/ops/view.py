@@ -20,6 +20,8 @@ SELF: Final = "self"
 TICK_GRACE: Final = 1.0
 """Seconds that a deadline may be overdue before the loop counts as stuck, or three intervals where they are longer."""
 _TICK_INTERVALS: Final = 3
+_DRAIN: Final = "drain"
+"""The cause of demotion that says that this pod or node will soon be replaced."""
 _FAULTS: Final = {Reason.CARPDEV_DOWN, Reason.ADDRESSES_FAILED}
 
 TransitionView = TypedDict("TransitionView", {"at": str, "from": str, "to": str, "reason": str})
@@ -231,13 +233,17 @@ def readiness(mode: str, reports: Sequence[VhostReport], *, settled: bool = True
 
 
 def health(reports: Sequence[VhostReport]) -> Health:
-    """Whether each virtual host takes part and is not fully demoted."""
+    """Whether each virtual host takes part and is not fully demoted; that it is to be replaced is no illness.
+
+    A rollout demotes every old pod: were that unhealthy, the DaemonSet's controller would take them all at once.
+    """
     for report in reports:
         status = report.status
         if status.state is State.INIT:
             return Health(False, f"vhid {status.config.vhid} takes no part: {status.reason}")
-        if status.demotion >= FULL_DEMOTION:
-            return Health(False, f"vhid {status.config.vhid} is demoted by {status.demotion}")
+        illness = status.demotion - status.causes.get(_DRAIN, 0)
+        if illness >= FULL_DEMOTION:
+            return Health(False, f"vhid {status.config.vhid} is demoted by {illness}")
     return Health(True, "every virtual host takes part") if reports else Health(False, "no virtual host")
 
 

@@ -151,6 +151,8 @@ MASTER, BACKUP, INIT = report(State.MASTER), report(State.BACKUP), report(State.
         ("health", [BACKUP], True),
         ("health", [report(demotion=239)], True),
         ("health", [report(demotion=240)], False),
+        ("health", [report(demotion=280, causes={"ntp": 160, "drain": 120})], True),
+        ("health", [report(demotion=360, causes={"ntp": 240, "drain": 120})], False),
         ("health", [MASTER, INIT], False),
         ("health", [], False),
     ],
