@@ -86,20 +86,24 @@ def remove(ipr: IPRoute, carpdev_index: int, vhid: int) -> None:
 
 
 def _virtual_links(ipr: IPRoute, carpdev_index: int, vhid: int) -> list[Any]:
-    """Ours by name, by MAC and by parent: another program's interface with this MAC is not ours to touch."""
+    """Ours by name, kind and MAC: another program's interface with one of them is not ours to touch.
+
+    Not by parent: on a carpdev that is a macvlan itself the kernel makes the new one its sibling.
+    """
     mac, name = format_mac(virtual_mac(vhid)), name_for(vhid, carpdev_index)
     return [
         link
         for link in ipr.get_links()
         if link.get_attr("IFLA_IFNAME") == name
         and link.get_attr("IFLA_ADDRESS") == mac
-        and link.get_attr("IFLA_LINK") == carpdev_index
+        and link.get_nested("IFLA_LINKINFO", "IFLA_INFO_KIND") == "macvlan"
     ]
 
 
 def any_on(ipr: IPRoute, carpdev_index: int) -> bool:
     """Whether a virtual-MAC interface of any vhid is left on a carpdev."""
+    names = {name_for(vhid, carpdev_index) for vhid in range(1, 256)}
     return any(
-        link.get_attr("IFLA_LINK") == carpdev_index and str(link.get_attr("IFLA_ADDRESS")).startswith("00:00:5e:00:01:")
+        link.get_attr("IFLA_IFNAME") in names and str(link.get_attr("IFLA_ADDRESS")).startswith("00:00:5e:00:01:")
         for link in ipr.get_links()
     )

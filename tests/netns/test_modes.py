@@ -25,6 +25,7 @@ from tests.netns.group import (
     longest,
     until,
 )
+from tests.netns.test_restore import host
 
 CARP = "ip proto 112"
 
@@ -263,6 +264,53 @@ def test_with_the_interfaces_own_mac_the_address_moves_and_neighbours_learn_it(g
     group.wait_for_owner(second)
     assert group.longest_gap(since=began) < RACE
     assert "carp" not in second.node.run(["ip", "link"]).stdout
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ("link add br7 type bridge", "link set eth0 master br7", "link set br7 up", "addr add {} dev br7"),
+        ("link add mv7 link eth0 type macvlan mode bridge", "link set mv7 up", "addr add {} dev mv7"),
+        (
+            "link set eth0 down",
+            "link set eth0 name fifteen-letters",
+            "link set fifteen-letters up",
+            "addr add {} dev fifteen-letters",
+        ),
+    ],
+    ids=["bridge", "macvlan", "long name"],
+)
+def test_a_carpdev_of_another_kind_serves_and_is_left_as_it_was(group: Group, lines: tuple[str, ...]) -> None:
+    first, second = (group.add(CARP_INTERFACE=lines[-1].split()[-1]) for _ in range(2))
+    asker = group.network.add_node("asker", 9)
+    for member in (first, second):
+        member.node.ip("addr flush dev eth0", *(line.format(f"{member.node.ipv4}/24") for line in lines))
+    time.sleep(2.5)  # duplicate address detection of what the kernel adds by itself
+    before = host(first)
+    for member in (first, second):
+        member.start()
+    group.wait_for_owner(first)
+    until(lambda: second.state() == "BACKUP", 5, "the second takes part")
+    assert asker.run(["ping", "-c", "1", "-W", "2", V4]).returncode == 0
+    assert VIRTUAL_MAC in asker.run(["ip", "neigh", "show", V4]).stdout
+    assert first.stop() == 0
+    group.wait_for_owner(second)
+    assert asker.run(["ping", "-c", "1", "-W", "2", V4]).returncode == 0
+    assert host(first) == before
+
+
+def test_nodes_without_an_address_of_their_own_speak_from_the_virtual_one(group: Group) -> None:
+    first, second = (group.add(CARP_INTERFACE="eth0") for _ in range(2))
+    with group.network.capture(expression=CARP) as seen:
+        for member in (first, second):
+            member.node.ip("addr flush dev eth0")
+            member.start()
+        group.wait_for_owner(first)
+        until(lambda: second.state() == "BACKUP", 5, "the second takes part")
+        group.power_off(first)
+        group.wait_for_owner(second)
+    assert sources(seen) == {V4}
+    assert second.drops() == {}
 
 
 def test_without_a_lease_the_address_is_the_kernels_for_ever(group: Group) -> None:
