@@ -161,8 +161,10 @@ class Probe:
     # --------------------------------------------------------------------------------------------------- the answer
 
     def _readable(self, source: socket.socket) -> None:
-        for _ in range(_DATAGRAMS_A_WAKE_UP):
+        for number in range(_DATAGRAMS_A_WAKE_UP):
             if source is not self._socket:  # the listener stopped us, or a miss closed it
+                return
+            if number and self._cookie is None:  # answered; what else there is comes by another wake-up
                 return
             try:
                 data = source.recv(_DATAGRAM)

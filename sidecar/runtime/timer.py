@@ -6,6 +6,7 @@ Python has timerfd from 3.13 on; until then libc is asked directly. Clock: CLOCK
 import contextlib
 import ctypes
 import errno
+import math
 import os
 from typing import Final
 
@@ -49,12 +50,8 @@ class DeadlineTimer:
             raise HostError(f"timerfd: {os.strerror(ctypes.get_errno())}")
 
     def acknowledge(self) -> None:
-        """Take note that it fired; it has to be armed again."""
-        self._armed = None
-        try:
-            os.read(self._fd, 8)
-        except BlockingIOError:
-            return
+        """Take note that it fired. It has to be armed next, be it with None: that is what makes it unreadable again."""
+        self._armed = math.nan  # equal to no deadline; the kernel forgets expirations when it is set, so none is read
 
     def close(self) -> None:
         """Give the descriptor back."""
