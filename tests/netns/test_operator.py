@@ -66,15 +66,15 @@ def test_a_command_without_a_daemon_says_so_in_one_line(group: Group, command: t
 def test_resign_moves_the_address_without_a_gap_and_comes_back(pair: Group) -> None:
     first, second = pair.members
     began = time.monotonic()
-    said = first.control("resign", "--for", "3")
+    said = first.control("resign", "--for", "5")
     assert f"vhid 10: {second.node.ipv4} took over after" in said
-    assert "it takes no part for 3 s" in said
-    assert pair.owners() == {second.node.name}
+    assert "it takes no part for 5 s" in said
+    pair.wait_for_owner(second, 2.0)
     assert "resigned and takes no part" in first.control("status")
     time.sleep(1.0)
     assert first.state() == "BACKUP", "it rests, though it is better than the master it hears"
-    pair.wait_for_owner(first)
-    assert time.monotonic() - began > 3
+    pair.wait_for_owner(first, 12)
+    assert time.monotonic() - began > 5
     assert pair.longest_gap(since=began) < RACE
 
 
@@ -86,7 +86,7 @@ def test_resign_on_a_lone_node_lets_go_and_takes_the_address_again(group: Group)
     said = lone.control("resign", "--for", "1")
     assert "vhid 10: nobody took over within" in said
     assert "the addresses are released" in said
-    assert not lone.owns()
+    until(lambda: not lone.owns(), 1.0, "it is released")
     group.wait_for_owner(lone)
     assert time.monotonic() - began > 2, "a second to hand over, a second of rest"
 

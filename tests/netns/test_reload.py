@@ -249,7 +249,7 @@ def test_log_level_and_lease_follow_and_a_longer_advbase_keeps_the_address(group
     time.sleep(6.0)
     assert moves(group, began) == []
     quiet = first.said()
-    first.control("resign", "--for", "1")
+    first.control("resign", "--for", "5")
     group.wait_for_owner(second)
     assert first.said() == quiet
     reconfigured(first, ONE.format(advskew=0) + "log: json\n")
