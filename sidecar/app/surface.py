@@ -137,8 +137,12 @@ class Surface:
         self._daemon.look_again()
 
     def _dump(self) -> None:
+        self._spawn(self._write_records())
+
+    async def _write_records(self) -> None:
+        """On a thread: a record takes some 30 ms, and ten of them would cost a fast master its turn."""
         try:
-            for path in self._daemon.dump():
+            for path in await asyncio.to_thread(self._daemon.dump):
                 _log.info("flight record written: %s", path)
         except OSError as error:
             _log.error("flight record not written: %s", error)

@@ -30,9 +30,10 @@ class Recorder:
         self._steps.append((now, event, effects))
 
     def dump(self, config: Config) -> Iterator[str]:
-        """The lines of a dump, oldest step first."""
-        yield json.dumps({"config": plain(config), "steps": len(self._steps)})
-        for now, event, effects in self._steps:
+        """The lines of a dump of this moment, oldest step first. May go on in another thread."""
+        steps = tuple(self._steps)
+        yield json.dumps({"config": plain(config), "steps": len(steps)})
+        for now, event, effects in steps:
             yield json.dumps({"now": now, "event": plain(event), "effects": plain(effects)})
 
 
