@@ -84,6 +84,7 @@ class Host:
                 raise
 
     def _prepare(self, kernel: Kernel, carpdev: Interface) -> Placement:
+        before = self._before(kernel.ipr, carpdev)
         if not self._still_there(kernel.ipr, carpdev):
             self._refuse_own_addresses(kernel.ipr)
             self._clear(kernel.ipr, carpdev)
@@ -93,9 +94,10 @@ class Host:
         if not self._virtual:
             self._prepared = (carpdev.index, carpdev.index)
             return Placement(carpdev, carpdev.index, carpdev.mac, sources)
-        self._quieten(kernel, carpdev)
+        before = self._quieten(kernel, carpdev, before)
         if self._prepared is None:
             self._prepared = (carpdev.index, macvlan.create(kernel.ipr, kernel.rtnl, carpdev, self._vhid))
+            macvlan.note_before(kernel.ipr, self._prepared[1], before)
         index = self._prepared[1]
         return Placement(carpdev, index, virtual_mac(self._vhid), sources, self._route(kernel, carpdev, index))
 
@@ -117,13 +119,19 @@ class Host:
         except NetlinkError:
             return False
 
-    def _quieten(self, kernel: Kernel, carpdev: Interface) -> None:
-        """The carpdev must not answer for the virtual addresses; what it was before is noted first."""
+    def _before(self, ipr: IPRoute, carpdev: Interface) -> sysctls.Settings | None:
+        """What the carpdev was before any daemon, if one is or was here: from our file or from what others made."""
+        return self._keepsake.original(carpdev.name, carpdev.index) or macvlan.noted_before(ipr, carpdev.index)
+
+    def _quieten(self, kernel: Kernel, carpdev: Interface, before: sysctls.Settings | None) -> sysctls.Settings:
+        """The carpdev must not answer for the virtual addresses; what it was before is noted first, and returned."""
         present = sysctls.read(kernel.ipr, carpdev.index, sysctls.ONE_ANSWER)
+        original = present if before is None else before
         if self._keepsake.original(carpdev.name, carpdev.index) is None:
-            self._keepsake.note(carpdev.name, carpdev.index, present)
+            self._keepsake.note(carpdev.name, carpdev.index, dict(original))
         if present != sysctls.ONE_ANSWER:
             sysctls.write(kernel.rtnl, carpdev.index, carpdev.name, sysctls.ONE_ANSWER)
+        return original
 
     def _route(self, kernel: Kernel, carpdev: Interface, index: int) -> tuple[bytes, ...]:
         table = routing.table_for(carpdev.index, self._vhid)
@@ -167,9 +175,12 @@ class Host:
             self._withdraw(kernel, carpdev)
 
     def _withdraw(self, kernel: Kernel, carpdev: Interface) -> None:
+        """The last one on a carpdev puts it back; those that are left know what it was."""
+        before = self._before(kernel.ipr, carpdev)
         self._clear(kernel.ipr, carpdev)
         self._prepared = None
-        original = self._keepsake.original(carpdev.name, carpdev.index)
-        if original is not None and not macvlan.any_on(kernel.ipr, carpdev.index):
-            sysctls.write(kernel.rtnl, carpdev.index, carpdev.name, original)
-            self._keepsake.forget(carpdev.name)
+        if before is None:
+            return
+        if not macvlan.any_on(kernel.ipr, carpdev.index):
+            sysctls.write(kernel.rtnl, carpdev.index, carpdev.name, before)
+        self._keepsake.forget(carpdev.name)

@@ -5,6 +5,8 @@ all that the kernel would still send by itself (measured: two MLD reports after 
 the start where IPv6 forwards). One stray frame teaches the switch the wrong port.
 """
 
+import contextlib
+import re
 import socket
 from struct import pack
 from typing import Any, Final
@@ -26,6 +28,8 @@ _TCA_BPF_OPS_LEN, _TCA_BPF_OPS, _TCA_BPF_FLAGS = 4, 5, 8
 _TCA_BPF_FLAG_ACT_DIRECT: Final = 1
 _ETH_P_ALL_NETWORK_ORDER: Final = 0x0300
 _PRIORITY: Final = 1
+_BEFORE: Final = "carp-sidecar; before: "
+_WORD: Final = re.compile(r"(\w+)=(\d+)")
 
 
 def name_for(vhid: int, carpdev_index: int) -> str:
@@ -85,6 +89,23 @@ def remove(ipr: IPRoute, carpdev_index: int, vhid: int) -> None:
             raise HostError(f"cannot remove {link.get_attr('IFLA_IFNAME')}: {error.args[-1]}") from error
 
 
+def note_before(ipr: IPRoute, index: int, settings: sysctls.Settings) -> None:
+    """Write on it what its carpdev was before, for whoever is the last there: another daemon, or one after us."""
+    words = " ".join(f"{key}={value}" for key, value in sorted(settings.items()))
+    with contextlib.suppress(NetlinkError):  # the keepsake has it, too
+        ipr.link("set", index=index, ifalias=f"{_BEFORE}{words}")
+
+
+def noted_before(ipr: IPRoute, carpdev_index: int) -> dict[str, int] | None:
+    """What a carpdev was before the first virtual-MAC interface, as those that are there have it; None without any."""
+    for link in _ours_on(ipr, carpdev_index):
+        noted = _WORD.findall(str(link.get_attr("IFLA_IFALIAS") or "").partition(_BEFORE)[2])
+        settings = {key: int(value) for key, value in noted if key in sysctls.ONE_ANSWER}
+        if settings.keys() == sysctls.ONE_ANSWER.keys():
+            return settings
+    return None
+
+
 def _virtual_links(ipr: IPRoute, carpdev_index: int, vhid: int) -> list[Any]:
     """Ours by name, kind and MAC: another program's interface with one of them is not ours to touch.
 
@@ -102,8 +123,13 @@ def _virtual_links(ipr: IPRoute, carpdev_index: int, vhid: int) -> list[Any]:
 
 def any_on(ipr: IPRoute, carpdev_index: int) -> bool:
     """Whether a virtual-MAC interface of any vhid is left on a carpdev."""
+    return bool(_ours_on(ipr, carpdev_index))
+
+
+def _ours_on(ipr: IPRoute, carpdev_index: int) -> list[Any]:
     names = {name_for(vhid, carpdev_index) for vhid in range(1, 256)}
-    return any(
-        link.get_attr("IFLA_IFNAME") in names and str(link.get_attr("IFLA_ADDRESS")).startswith("00:00:5e:00:01:")
+    return [
+        link
         for link in ipr.get_links()
-    )
+        if link.get_attr("IFLA_IFNAME") in names and str(link.get_attr("IFLA_ADDRESS")).startswith("00:00:5e:00:01:")
+    ]

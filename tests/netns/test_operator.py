@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import signal
 import socket
 import struct
@@ -13,6 +14,7 @@ import pytest
 from sidecar.carp.packet import internet_checksum
 from sidecar.lab.topology import Node
 from tests.netns.group import CONTROL, HTTP_PORT, KEYS, RACE, V4, VHID, VIPS, Group, until
+from tests.netns.test_restore import host
 from tests.sim.replay import read, replay
 
 STATUS = {"version", "node", "vhosts", "ntp", "kubernetes"}
@@ -383,3 +385,39 @@ def test_a_daemon_that_waits_for_another_ends_when_told_and_touches_nothing(grou
     member.start(CARP_VHID="11", CARP_ADDRESSES=VIPS[1], CARP_CONTROL="/run/other.sock", CARP_HTTP="127.0.0.1:8113")
     group.wait_for_owner(member, address=VIPS[1])
     assert group.owners() == {member.node.name}, "another virtual host is nobody's concern"
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)], ids=["first first", "last first"])
+def test_two_daemons_on_one_carpdev_leave_it_as_it_was_before_both(group: Group, order: tuple[int, int]) -> None:
+    """Each finds what the other has changed; only the last may put it back."""
+    member = group.add()
+    before = host(member)
+    member.start()
+    group.wait_for_owner(member)
+    daemons = [member.daemon]
+    other = {"CARP_VHID": "11", "CARP_ADDRESSES": VIPS[1], "CARP_HTTP": "127.0.0.1:8113"}
+    member.start(CARP_CONTROL="/run/other/control.sock", **other)
+    group.wait_for_owner(member, address=VIPS[1])
+    daemons.append(member.daemon)
+    for number in order:
+        daemon = daemons[number]
+        assert daemon is not None
+        assert daemon.stop(10) == 0
+    assert host(member) == before
+    left = [file for folder in ("/run/carp-sidecar", "/run/other") for file in member.node.path(folder).iterdir()]
+    assert left == []
+
+
+def test_a_start_after_kill_9_without_the_state_file_puts_the_host_back(group: Group) -> None:
+    """A pod that is recreated has a new, empty folder for it."""
+    member = group.add()
+    before = host(member)
+    member.start()
+    group.wait_for_owner(member)
+    member.kill(signal.SIGKILL)
+    shutil.rmtree(member.node.path("/run/carp-sidecar"))
+    member.start()
+    member.until_said("INIT -> BACKUP", times=2)
+    assert member.stop() == 0
+    until(lambda: not member.owns(), 5, "nothing is left of it")
+    assert host(member) == before
