@@ -28,7 +28,7 @@ RUN --mount=type=bind,target=/context \
     python3 -m venv --copies /opt/carp-sidecar && \
     if ls /context/wheels/*.whl >/dev/null 2>&1; then export PIP_NO_INDEX=1 PIP_FIND_LINKS=/context/wheels; fi && \
     /opt/carp-sidecar/bin/python3 -m pip install --quiet --disable-pip-version-check --no-cache-dir --no-compile \
-        --require-hashes --only-binary :all: -r /build/requirements.txt && \
+        --no-deps --require-hashes --only-binary :all: -r /build/requirements.txt && \
     /opt/carp-sidecar/bin/python3 -m pip uninstall --quiet --yes setuptools pip && \
     find /opt/carp-sidecar/lib -type d \( -name tests -o -name test -o -name __pycache__ \) -prune -exec rm -rf {} + && \
     find /opt/carp-sidecar/bin -type f ! -name 'python3' -delete && \
