@@ -1,5 +1,9 @@
-"""One cluster for all end-to-end tests. What it looked like when a test failed is kept in build/e2e/TEST."""
+"""One cluster for all end-to-end tests. What it looked like when a test failed is kept in build/e2e/TEST.
 
+CARP_E2E_NAME names the cluster (default: test), so that several runs can have one each at the same time.
+"""
+
+import os
 import re
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -22,7 +26,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
     """Three Ready nodes and nothing in them. A test leaves it as it found it."""
-    made = Cluster()
+    made = Cluster(name=os.environ.get("CARP_E2E_NAME", "test"))
     try:
         made.up()
         yield made
