@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 from tests.e2e.cluster import Cluster, ClusterError
+from tests.e2e.cluster.client import Asking
+from tests.e2e.product import ADDRESS, Product, archives
 
 KEPT = Path(__file__).parents[2] / "build" / "e2e"
 CLUSTER_SECONDS = 600  # a test may be the one that waits for the cluster
@@ -35,6 +37,34 @@ def cluster() -> Iterator[Cluster]:
         raise
     finally:
         made.down()
+
+
+@pytest.fixture(scope="module")
+def product(cluster: Cluster) -> Iterator[Product]:
+    """Installed by `helm install --wait`, taken away in the end."""
+    for archive in archives():
+        cluster.load_image(archive)
+    made = Product(cluster)
+    try:
+        made.install()
+        yield made
+    finally:
+        made.remove()
+
+
+@pytest.fixture
+def master(product: Product) -> str:
+    """The master's node, after everything has settled."""
+    return product.wait_until_settled()
+
+
+@pytest.fixture
+def asking(cluster: Cluster, master: str) -> Iterator[Asking]:
+    """A client outside of the cluster that asks 50 times a second; counts from when it has heard the first answer."""
+    with cluster.client.ask(ADDRESS) as client:
+        client.wait_until_heard(ADDRESS)
+        client.reset()
+        yield client
 
 
 @pytest.hookimpl(wrapper=True)

@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from tests.e2e.cluster import Cluster
+from tests.e2e.cluster.client import Asking
 from tests.e2e.cluster.layout import cache
 from tests.e2e.cluster.shell import holds, wait_for
 
@@ -19,6 +20,7 @@ RELEASE = "carp"
 DAEMONSET = "carp-carp-sidecar"
 NODE_LABEL = f"carp-sidecar.io/vhid-{VHID}"
 SECRET = "carp-passphrases"
+AFTERWARDS_SECONDS = 5.0
 SETTLE_SECONDS = 90.0  # 30 of the latch, after a start that may wait for the disk
 VALUES: dict[str, Any] = {
     "global": {"imageRegistry": "localhost"},
@@ -108,3 +110,22 @@ def _condition(pod: dict[str, Any], name: str) -> bool:
 def _has_address(node: Any) -> bool:
     said = json.loads(node.exec("ip", "-json", "address", "show").stdout)
     return any(each.get("local") == ADDRESS for interface in said for each in interface.get("addr_info", []))
+
+
+def show(record: Any, asking: Asking) -> None:
+    """Put the figures into the report (`pytest -rA`, junit)."""
+    seconds, outcomes = asking.longest_silence(ADDRESS), asking.outcomes
+    record("silence", f"{seconds:.2f} s")
+    record("unanswered", f"{outcomes.unanswered} of {outcomes.sent}")
+    print(f"longest silence {seconds:.2f} s, unanswered {outcomes.unanswered} of {outcomes.sent}")
+
+
+def pass_time(asking: Asking) -> None:
+    """Let the client ask on for a while."""
+    until = asking.outcomes.now + AFTERWARDS_SECONDS
+    wait_for("the client to ask on", lambda: asking.outcomes.now > until, 30)
+
+
+def only_other(found: list[str], than: str) -> bool:
+    """Whether there is exactly one and it is another than this."""
+    return len(found) == 1 and found != [than]
