@@ -42,7 +42,7 @@ def cluster() -> Iterator[Cluster]:
 @pytest.fixture(scope="module")
 def product(cluster: Cluster) -> Iterator[Product]:
     """Installed by `helm install --wait`, taken away in the end."""
-    for archive in archives():
+    for archive in archives(cluster.layout.name):
         cluster.load_image(archive)
     made = Product(cluster)
     try:

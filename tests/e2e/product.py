@@ -1,5 +1,6 @@
 """The product on the cluster: our images, our chart, one virtual address; what the API and the kernels say of it."""
 
+import fcntl
 import json
 import subprocess
 from pathlib import Path
@@ -30,11 +31,17 @@ VALUES: dict[str, Any] = {
 }
 
 
-def archives() -> list[Path]:
-    """The two images as archives, built from this checkout (a minute; seconds when nothing has changed)."""
-    place = cache() / "image" / "e2e"
-    for words in (["build"], ["export", str(place)]):
-        subprocess.run([str(CHECKOUT / "tools" / "image"), *words], check=True, timeout=900)
+def archives(name: str) -> list[Path]:
+    """The two images as archives, built from this checkout (a minute; seconds when nothing has changed).
+
+    `name`: of the cluster they are for. Runs at the same time build one after the other.
+    """
+    place = cache() / "image" / "e2e" / name
+    place.mkdir(parents=True, exist_ok=True)
+    with place.with_name("lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for words in (["build"], ["export", str(place)]):
+            subprocess.run([str(CHECKOUT / "tools" / "image"), *words], check=True, timeout=900)
     return [place / "carp-sidecar.tar", place / "carp-sidecar-chrony.tar"]
 
 
