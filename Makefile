@@ -1,7 +1,7 @@
 # On a fresh Debian or Ubuntu with python3, make and apt: `make lab` runs the main job, `make test` passes the tests.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup lab test check coverage lock clean e2e-build e2e-up e2e-down
+.PHONY: help setup lab test check coverage lock clean e2e e2e-root e2e-build e2e-up e2e-down
 
 # An ordinary user's PATH lacks the sbin folders where ip and chronyd live; the cache holds what setup unpacked.
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/carp-sidecar
@@ -36,6 +36,14 @@ check: setup ## format, lint, types, import floors, sizes, and what must not sta
 
 coverage: setup ## the core must be covered to its last branch
 	@$(BIN)/python -m pytest -q --cov=sidecar.carp --cov-branch --cov-report=term --cov-fail-under=100 $(wildcard $(PURE))
+
+# One cluster for all tests, so one process; what a failed test saw, the figures and the report stay in build/e2e.
+e2e: e2e-root setup e2e-build ## the images, the chart and a real Kubernetes of three nodes, as root (ARGS=... for pytest)
+	@mkdir -p build/e2e
+	@$(BIN)/python -m pytest --junit-xml=build/e2e/junit.xml $(if $(filter tests/%,$(ARGS)),,tests/chart tests/e2e) $(ARGS)
+
+e2e-root:
+	@[ "$$(id -u)" = 0 ] || { echo "make e2e: makes namespaces, mounts and control groups, so it needs root: sudo make e2e" >&2; exit 1; }
 
 e2e-build: ## Kubernetes, etcd and Helm from source, once (ten minutes, later nothing)
 	@tools/kubernetes/packages
