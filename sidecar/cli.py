@@ -64,7 +64,7 @@ def _run_command(args: argparse.Namespace) -> int:
 
     keys = (*(row.key for row in SETTINGS), CONFIG)
     settings = load({key: getattr(args, key) for key in keys}, os.environ)
-    from sidecar.app.daemon import run
+    from sidecar.app.main import run
 
     return run(settings)
 

@@ -1,28 +1,24 @@
-"""``carp-sidecar run``: validated settings in, an exit code out. The order is the promise.
+"""The daemon itself: its virtual hosts, from the first advertisement to the last. Whatever step fails is unmade.
 
-Keys, then the kernel, once no other daemon of this host has it, then the election; only when it runs is anything else
-imported or started. Whatever step fails, what was made before is unmade, and no address was owned.
+Keys, then the kernel, once no other daemon of this host has it, then the elections, then everything else.
 """
 
 import asyncio
 import contextlib
 import logging
-import os
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
-
-import uvloop
+from typing import Final, Protocol
 
 from sidecar.app.carpdevs import Carpdev, Carpdevs
 from sidecar.app.claims import Claims
-from sidecar.app.inpod import tells_kubernetes
 from sidecar.app.observer import ElectionObserver
-from sidecar.app.realtime import ask_for_realtime, freeze_heap
+from sidecar.app.realtime import freeze_heap
 from sidecar.app.reload import keys_of
+from sidecar.app.signals import listen_to_signals
 from sidecar.app.vhost import Identity, VirtualHost
 from sidecar.carp.auth import Key
 from sidecar.carp.demotion import ADDRESSES, SEND_ERRORS
@@ -33,19 +29,24 @@ from sidecar.net.host import Host, Placement
 from sidecar.net.interface import holding_subnet_of
 from sidecar.net.keepsake import Keepsake
 from sidecar.net.rtnl import Rtnl
-from sidecar.ops import logs
 from sidecar.settings.values import MacMode, RunSettings, VhostSettings
-
-if TYPE_CHECKING:
-    from sidecar.app.surface import Surface
 
 _log: Final = logging.getLogger("sidecar")
 NTP_CAUSE: Final = "ntp"
 _UNKNOWN_TIME: Final = 240
 _FORGIVE: Final = 60.0
-_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
 _STOP_LIMIT: Final = 3.0
 """Seconds for all hand-overs of a shutdown together; each takes at most one."""
+
+
+class Annex(Protocol):
+    """What stands beside the elections and may fail without them."""
+
+    def start(self) -> None:
+        """Begin; nothing of it is waited for."""
+
+    async def stop(self) -> None:
+        """End."""
 
 
 class Daemon:
@@ -117,14 +118,15 @@ class Daemon:
             except SidecarError as error:
                 _log.error("vhid=%d: %s", vhost.config.vhid, error)
 
-    async def run(self) -> None:
-        """From the first advertisement to the last."""
+    async def run(self, build_annex: Callable[["Daemon"], Annex]) -> None:
+        """From the first advertisement to the last. ``build_annex`` is called when the elections run."""
         listen_to_signals({signal.SIGTERM: self.stopping.set, signal.SIGINT: self.stopping.set})
         self._start_elections()
-        surface = self._start_surface()
+        annex = build_annex(self)
+        annex.start()
         freeze_heap()
         await self.stopping.wait()
-        await self._stop(surface)
+        await self._stop(annex)
 
     def _start_elections(self) -> None:
         loop = asyncio.get_running_loop()
@@ -135,14 +137,6 @@ class Daemon:
             if self.settings.ntp_server is not None:
                 vhost.driver.post(DemotionSet(NTP_CAUSE, _UNKNOWN_TIME))
             vhost.driver.post(Started())
-
-    def _start_surface(self) -> "Surface":
-        """Everything slow or optional; imported now that the election runs."""
-        from sidecar.app.surface import Surface
-
-        surface = Surface(self)
-        surface.start()
-        return surface
 
     def _role_changed(self) -> None:
         """A new master sees to it that its interface still is as it should be; others hear of the role."""
@@ -167,14 +161,14 @@ class Daemon:
         if self._present == 0:
             self._all_left.set()
 
-    async def _stop(self, surface: "Surface") -> None:
+    async def _stop(self, annex: Annex) -> None:
         """Hand over, let go, put everything back."""
         for vhost in self.vhosts:
             vhost.driver.post(ShutdownRequested())
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_STOP_LIMIT):
                 await self._all_left.wait()
-        await surface.stop()
+        await annex.stop()
         for vhost in self.vhosts:
             asyncio.get_running_loop().remove_reader(vhost.timer.fileno())
             vhost.close()
@@ -192,48 +186,3 @@ class Daemon:
             path.write_text("".join(f"{line}\n" for line in vhost.driver.recorder.dump(vhost.config)))
             written.append(path)
         return written
-
-
-def hold_signals() -> None:
-    """Let them wait until somebody listens: the default would end a half-made start, and a SIGHUP even a master.
-
-    Before the first thread, which would take them otherwise. What waits is not lost, also for a container's process 1.
-    """
-    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
-
-
-def listen_to_signals(handlers: Mapping[int, Callable[[], None]]) -> None:
-    """Have the running loop call these, also for what came before."""
-    for number, handler in handlers.items():
-        asyncio.get_running_loop().add_signal_handler(number, handler)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, handlers)
-
-
-def run(settings: RunSettings) -> int:
-    """Run until told to stop; 0 after an orderly end. ``SidecarError`` when it cannot start."""
-    hold_signals()
-    outlet = logs.set_up(settings.log, settings.log_level)
-    try:
-        tells = tells_kubernetes(settings.kubernetes, os.environ)
-        for warning in settings.warnings:
-            _log.warning("%s", warning)
-        ask_for_realtime()
-        return _run(settings, tells_kubernetes=tells)
-    finally:
-        outlet.close()
-
-
-def _run(settings: RunSettings, *, tells_kubernetes: bool) -> int:
-    daemon = Daemon(settings)
-    daemon.tells_kubernetes = tells_kubernetes
-    daemon.build()
-    if not daemon.claim():
-        return 0
-    daemon.prepare()
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        try:
-            runner.run(daemon.run())
-        except BaseException:
-            daemon.withdraw()
-            raise
-    return 0

@@ -13,12 +13,14 @@ from typing import Any, Final
 
 from sidecar import __version__
 from sidecar.app.board import NoticeBoard
-from sidecar.app.daemon import Daemon, listen_to_signals
+from sidecar.app.daemon import Daemon
 from sidecar.app.reload import Reloader
+from sidecar.app.signals import listen_to_signals
 from sidecar.app.vhost import VirtualHost
 from sidecar.app.wishes import COMMAND, Wishes
 from sidecar.carp.effects import State
 from sidecar.carp.events import DemotionSet, ResignRequested
+from sidecar.kube.scope import Scope
 from sidecar.kube.wire import Hints
 from sidecar.ntp.watch import Demotion, NtpWatch, parse_target
 from sidecar.ops import routes
@@ -42,7 +44,9 @@ class Surface:
         self._reloader = Reloader(settings, daemon.vhosts)
         self._ntp = NtpWatch(parse_target(settings.ntp), self._ntp_demotes)
         self._wishes = Wishes(daemon.vhosts)
-        self._board = NoticeBoard(self._reports, self._follow_hints) if daemon.tells_kubernetes else None
+        scope = Scope(nodes=settings.kubernetes_nodes, events=settings.kubernetes_events)
+        board = NoticeBoard(self._reports, self._follow_hints, scope=scope)
+        self._board = board if daemon.tells_kubernetes else None
         node = self._node()
         self._control = ControlServer(settings.control, routes.handlers(node, self._resign, self._maintain))
         self._http = HttpServer(*settings.http, routes.build(node))

@@ -1,0 +1,58 @@
+"""``carp-sidecar run``: validated settings in, an exit code out. The order is the promise.
+
+Only when the elections run is anything else imported or started. Whatever step fails, what was made before is unmade,
+and no address was owned.
+"""
+
+import asyncio
+import logging
+import os
+from typing import Final
+
+import uvloop
+
+from sidecar.app.daemon import Annex, Daemon
+from sidecar.app.inpod import tells_kubernetes
+from sidecar.app.realtime import ask_for_realtime
+from sidecar.app.signals import hold_signals
+from sidecar.ops import logs
+from sidecar.settings.values import RunSettings
+
+_log: Final = logging.getLogger("sidecar")
+
+
+def run(settings: RunSettings) -> int:
+    """Run until told to stop; 0 after an orderly end. ``SidecarError`` when it cannot start."""
+    hold_signals()
+    outlet = logs.set_up(settings.log, settings.log_level)
+    try:
+        tells = tells_kubernetes(settings.kubernetes, os.environ)
+        for warning in settings.warnings:
+            _log.warning("%s", warning)
+        ask_for_realtime()
+        return _run(settings, tells_kubernetes=tells)
+    finally:
+        outlet.close()
+
+
+def _run(settings: RunSettings, *, tells_kubernetes: bool) -> int:
+    daemon = Daemon(settings)
+    daemon.tells_kubernetes = tells_kubernetes
+    daemon.build()
+    if not daemon.claim():
+        return 0
+    daemon.prepare()
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        try:
+            runner.run(daemon.run(_surface))
+        except BaseException:
+            daemon.withdraw()
+            raise
+    return 0
+
+
+def _surface(daemon: Daemon) -> Annex:
+    """Everything slow or optional; imported now that the elections run."""
+    from sidecar.app.surface import Surface
+
+    return Surface(daemon)
