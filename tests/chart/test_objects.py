@@ -178,6 +178,7 @@ def test_the_ntp_service_leads_to_the_master_and_never_takes_the_address() -> No
     assert ntp["spec"]["selector"]["carp-role"] == "master"
     assert "carp-role" not in everybody["spec"]["selector"]
     assert everybody["spec"]["clusterIP"] == "None"
+    assert ntp["spec"]["publishNotReadyAddresses"]  # a new master is not Ready until a probe has found out
     for service in (ntp, everybody):
         assert not {"externalIPs", "loadBalancerIP"} & set(service["spec"])
         assert service["spec"]["ports"][0] == {"name": "ntp", "port": 123, "protocol": "UDP", "targetPort": 123}
@@ -210,15 +211,18 @@ def test_the_release_is_written_on_the_daemonset_and_not_on_its_pods() -> None:
 
 def test_the_hook_unsettles_before_upgrade_and_rollback_with_rights_on_one_daemonset() -> None:
     rendered = render_values()
-    job = rendered.one("Job")
-    assert job["metadata"]["annotations"]["helm.sh/hook"] == "pre-upgrade,pre-rollback"
+    upgrade, rollback = rendered.one("Job", "-unsettle"), rendered.one("Job", "-unsettle-back")
+    assert upgrade["metadata"]["annotations"]["helm.sh/hook"] == "pre-upgrade"
+    assert rollback["metadata"]["annotations"]["helm.sh/hook"] == "pre-rollback"
     assert rules(rendered, "Role", "-unsettle") == [
         ("apps", "daemonsets", "vip-carp-sidecar", "patch"),
         ("apps", "daemonsets/status", "vip-carp-sidecar", "get"),
     ]
-    container = job["spec"]["template"]["spec"]["containers"][0]
-    assert container["image"] == rendered.carp["image"]
-    assert container["args"][1:] == ["time", "vip-carp-sidecar", "1", "60"]
+    for job in (upgrade, rollback):
+        assert job["spec"]["activeDeadlineSeconds"] == 120
+        container = job["spec"]["template"]["spec"]["containers"][0]
+        assert container["image"] == rendered.carp["image"]
+        assert container["args"][1:] == ["time", "vip-carp-sidecar", "1", "60"]
     assert not render_values(rollout__unsettleFirst=False).all("Job")
     assert not render_values(sidecar__readiness="health").all("Job")
 

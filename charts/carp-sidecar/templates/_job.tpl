@@ -26,8 +26,8 @@ securityContext:
   fsGroup: 65532
 containers:
   - name: {{ .name }}
-    image: {{ include "carp.image" (dict "root" $root "image" $root.Values.image) }}
-    imagePullPolicy: {{ $root.Values.image.pullPolicy }}
+    image: {{ default (include "carp.image" (dict "root" $root "image" $root.Values.image)) .image }}
+    imagePullPolicy: {{ ternary "IfNotPresent" $root.Values.image.pullPolicy (and (not (empty .image)) (ne $root.Values.image.pullPolicy "Never")) }}
     command: [/opt/carp-sidecar/bin/python3, -I, -c]
     args:
       - |
@@ -42,13 +42,24 @@ containers:
     terminationMessagePolicy: FallbackToLogsOnError
 {{- end -}}
 
-{{/* A hook job with an account and a Role of its own: (dict "root" $ "suffix" "-x" "hooks" "pre-upgrade" "rules" list ...). */}}
-{{- define "carp.hookJob" -}}
+{{/* The image that all members run, or nothing while they do not: a node surely has it, so no hook waits for one that cannot be pulled. */}}
+{{- define "carp.runningImage" -}}
+{{- $found := lookup "apps/v1" "DaemonSet" (include "carp.namespace" .) (include "carp.fullname" .) -}}
+{{- with dig "status" (dict) $found -}}
+{{- $new := eq (int .updatedNumberScheduled) (int .desiredNumberScheduled) -}}
+{{- if and $new (gt (int .numberReady) 0) (eq (int .observedGeneration) (int $found.metadata.generation)) -}}
+{{- $pod := $found.spec.template.spec -}}
+{{- range concat (default list $pod.initContainers) $pod.containers }}{{ if eq .name "carp" }}{{ .image }}{{ end }}{{ end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* A hook's account with a Role of its own: (dict "root" $ "suffix" "-x" "hooks" "pre-upgrade" "rules" list). */}}
+{{- define "carp.hookAccount" -}}
 {{- $root := .root -}}
 {{- $name := printf "%s%s" (include "carp.fullname" $root) .suffix -}}
 {{- $labels := dict "app.kubernetes.io/component" "hook" -}}
 {{- $early := dict "helm.sh/hook" .hooks "helm.sh/hook-weight" "-10" "helm.sh/hook-delete-policy" "before-hook-creation,hook-succeeded" -}}
-{{- $late := merge (dict "helm.sh/hook-weight" "-5") $early }}
 apiVersion: v1
 kind: ServiceAccount
 metadata:
@@ -74,18 +85,28 @@ subjects:
   - kind: ServiceAccount
     name: {{ $name }}
     namespace: {{ include "carp.namespace" $root }}
----
+{{- end -}}
+
+{{/* Its job: besides "suffix" of the account and "hooks", "job" (suffix of the job), "script", "args", "image" (or nothing), "seconds" (or nothing). */}}
+{{- define "carp.hookJob" -}}
+{{- $root := .root -}}
+{{- $account := printf "%s%s" (include "carp.fullname" $root) .suffix -}}
+{{- $labels := dict "app.kubernetes.io/component" "hook" -}}
+{{- $late := dict "helm.sh/hook" .hooks "helm.sh/hook-weight" "-5" "helm.sh/hook-delete-policy" "before-hook-creation,hook-succeeded" -}}
 apiVersion: batch/v1
 kind: Job
 metadata:
-  {{- include "carp.metadata" (dict "root" $root "suffix" .suffix "labels" $labels "annotations" $late) | nindent 2 }}
+  {{- include "carp.metadata" (dict "root" $root "suffix" .job "labels" $labels "annotations" $late) | nindent 2 }}
 spec:
   backoffLimit: 2
+  {{- with .seconds }}
+  activeDeadlineSeconds: {{ . }}
+  {{- end }}
   template:
     metadata:
       labels:
         {{- include "carp.labels" $root | nindent 8 }}
         app.kubernetes.io/component: hook
     spec:
-      {{- include "carp.scriptPod" (dict "root" $root "name" .name "script" .script "args" .args "account" $name "token" true) | nindent 6 }}
+      {{- include "carp.scriptPod" (dict "root" $root "name" (trimPrefix "-" .suffix) "script" .script "args" .args "account" $account "token" true "image" .image) | nindent 6 }}
 {{- end -}}
