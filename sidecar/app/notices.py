@@ -33,6 +33,7 @@ def vhost_notice(report: VhostReport, since: str) -> VhostNotice:
         demotion=status.demotion,
         interval_s=round(interval, 6),
         alone=_alone(report, interval),
+        silence_s=round(_silence(report), 3),
     )
 
 
@@ -42,6 +43,13 @@ def _alone(report: VhostReport, interval: float) -> bool:
         return False
     since = max(report.status.since, report.now - _ALONE * interval)
     return not any(peer.heard_at > since and not peer.left for peer in report.status.peers)
+
+
+def _silence(report: VhostReport) -> float:
+    """Seconds without another's advertisement before this node became master: what elected it, and no longer changes."""
+    since = report.status.since
+    heard = [peer.heard_at for peer in report.status.peers if peer.heard_at <= since]
+    return since - max(heard) if heard and report.status.state is State.MASTER else 0.0
 
 
 class Chronicle:

@@ -1,14 +1,20 @@
 """Exactly one master label: whom a new master relieves of a stale one, and when it must not. Pure.
 
-A master that has been alone for three intervals looks who else is labelled master and takes those labels, each once.
-Who claims again afterwards is alive on the other side of a split network: that one is let be and reported.
+A master that has heard nobody for two intervals, one of them since it is master, looks who else is labelled master and
+takes those labels, each once. Who claims again afterwards is alive on the other side of a split network, and so is
+whoever takes the label of this master: that one is let be and reported.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
-INTERVALS: Final = 3.0
+INTERVALS: Final = 2.0
+"""Of silence before a look. A dead master has been silent for three when another takes over."""
+SINCE: Final = 1.0
+"""Of them, those that the new master has spoken itself: whoever hears it has answered or yielded."""
+CHALLENGED: Final = 0.5
+"""Seconds from the loss of the own label to a look who did it."""
 LOOKS: Final = (0.0, 1.5, 4.0, 10.0, 30.0)
 """Seconds after the first look at which a new master looks again; later every ``SELDOM`` seconds."""
 SELDOM: Final = 300.0
@@ -39,10 +45,10 @@ class Findings:
 class Tenure:
     """One virtual host's mastership here, as the API's reader sees it."""
 
-    began: float
-    interval: float
+    first_look: float
+    next_look: float
     looks: int = 0
-    next_look: float = 0.0
+    challenged: bool = False
     relieved: set[str] = field(default_factory=set)
     rivals: dict[str, Claim] = field(default_factory=dict)
 
@@ -58,14 +64,22 @@ class Claims:
         """Others that claim to be master, now, though they were relieved."""
         return tuple(self._tenure.rivals.values()) if self._tenure else ()
 
-    def follow(self, *, master: bool, alone: bool, interval: float, now: float) -> None:
-        """What the election says now."""
+    def follow(self, *, master: bool, alone: bool, interval: float, now: float, silence: float = 0.0) -> None:
+        """What the election says now. ``silence``: seconds of it before this node became master."""
         if not master:
             self._tenure = None
         elif self._tenure is None or not alone:
-            kept = self._tenure or Tenure(now, interval)
-            kept.began, kept.looks, kept.next_look = now, 0, now + INTERVALS * interval
+            wait = max(SINCE * interval, INTERVALS * interval - silence) if alone else INTERVALS * interval
+            kept = self._tenure or Tenure(0.0, 0.0)
+            kept.looks, kept.first_look, kept.next_look = 0, now + wait, now + wait
             self._tenure = kept
+
+    def challenged(self, now: float) -> None:
+        """Somebody took the label of this master: it is looked at soon, and relieves nobody."""
+        if self._tenure:
+            self._tenure.challenged = True
+            self._tenure.looks, self._tenure.first_look = 0, now + CHALLENGED
+            self._tenure.next_look = now + CHALLENGED
 
     def due(self) -> float | None:
         """When to look next; None while not master."""
@@ -78,10 +92,11 @@ class Claims:
             return Findings((), ())
         seen = tuple(found)
         tenure.looks += 1
-        first = tenure.began + INTERVALS * tenure.interval
-        tenure.next_look = max(now + 0.5, first + LOOKS[tenure.looks]) if tenure.looks < len(LOOKS) else now + pause
-        stale = tuple(one for one in seen if one.uid not in tenure.relieved)
-        rivals = {one.uid: one for one in seen if one.uid in tenure.relieved}
+        soon = tenure.looks < len(LOOKS)
+        tenure.next_look = max(now + 0.5, tenure.first_look + LOOKS[tenure.looks]) if soon else now + pause
+        tenure.challenged = tenure.challenged and bool(seen)
+        rivals = {one.uid: one for one in seen if tenure.challenged or one.uid in tenure.relieved}
+        stale = tuple(one for one in seen if one.uid not in rivals)
         news = tuple(one for uid, one in rivals.items() if uid not in tenure.rivals)
         tenure.rivals = rivals
         return Findings(stale, news)

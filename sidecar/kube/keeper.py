@@ -91,10 +91,12 @@ class Assertion:
         """The object should carry this."""
         self._patch = patch
 
-    def saw(self, meta: Meta) -> None:
-        """The object is so: what was confirmed may have been undone, unless this is how it was before."""
-        if self._confirmed is not None and not _is_older(meta.version, self._version):
-            self._confirmed = self._confirmed if stands(self._confirmed, meta) else None
+    def saw(self, meta: Meta) -> bool:
+        """The object is so; whether what was confirmed has been undone, unless this is how it was before."""
+        if self._confirmed is None or _is_older(meta.version, self._version) or stands(self._confirmed, meta):
+            return False
+        self._confirmed = None
+        return True
 
     def urge(self) -> None:
         """Somebody waits for it: do not hold back."""

@@ -53,13 +53,21 @@ class Reconciler:
         for vhost in notice.vhosts:
             claims = self._claims.setdefault(vhost.vhid, Claims())
             master = vhost.role == names.MASTER and not notice.leaving
-            claims.follow(master=master, alone=vhost.alone, interval=vhost.interval_s, now=now)
+            alone, interval, silence = vhost.alone, vhost.interval_s, vhost.silence_s
+            claims.follow(master=master, alone=alone, interval=interval, now=now, silence=silence)
             if not master or not vhost.alone:
                 self._reliefs = deque(one for one in self._reliefs if one.vhid != vhost.vhid)
 
     def due(self) -> float | None:
         """When ``step`` has something to do; 0 for now."""
         if self._reliefs:
+    def undone(self, meta: Meta, now: float) -> None:
+        """Our own pod was changed by somebody else: if that took a master's label, whoever did it is alive."""
+        for vhid, claims in self._claims.items():
+            if meta.labels.get(names.role_of(vhid) if self._several else names.ROLE) == names.BACKUP:
+                claims.challenged(now)
+                self._reliefs = deque(one for one in self._reliefs if one.vhid != vhid)
+
             return 0.0
         moments = [moment for claims in self._claims.values() if (moment := claims.due()) is not None]
         return min(moments, default=None)

@@ -37,7 +37,8 @@ class Happening:
 class VhostNotice:
     """One virtual host. ``since`` is ISO 8601 or empty; ``interval_s`` between two advertisements, in seconds.
 
-    ``alone``: this node heard nobody else advertise for three intervals.
+    ``alone``: this node heard nobody else advertise for three intervals; ``silence_s``: nor for so long before it became
+    master.
     """
 
     vhid: int
@@ -49,6 +50,7 @@ class VhostNotice:
     demotion: int
     interval_s: float = 1.0
     alone: bool = True
+    silence_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,7 +102,7 @@ class Worker:
             verdict = self._latch.see(seen.pod, seen.daemonset, now)
             self._hints = replace(self._hints, known=verdict.known, settled=verdict.settled)
             if self._notice is not None:
-                self._want(self._notice, verdict.mark if verdict.known else None)
+                self._want(self._notice, verdict.mark if verdict.known else None, now)
 
     def _news(self, notice: Notice, now: float) -> None:
         roles = tuple((vhost.vhid, vhost.role) for vhost in notice.vhosts)
@@ -118,13 +118,14 @@ class Worker:
                 self._teller.tell(Telling(at, one.reason, one.note, one.warning, one.number), now)
         self._reconciler.follow(notice, now)
 
-    def _want(self, notice: Notice, mark: str | None) -> None:
+    def _want(self, notice: Notice, mark: str | None, now: float) -> None:
         """``mark`` None: it is not known yet whether the one that is there is right, so it stays."""
         pod = self._seen.pod
         assert pod is not None
         patch = pod_patch(notice, mark or "")
         self._pod.assertion.want(patch if mark is not None else without(patch, names.SETTLED))
-        self._pod.assertion.saw(pod.meta)
+        if self._pod.assertion.saw(pod.meta):
+            self._reconciler.undone(pod.meta, now)
         if pod.node:
             self._node.assertion.want(node_patch(notice, owner_of(self._teller.identity.namespace, pod.meta)))
         if self._seen.node is not None:

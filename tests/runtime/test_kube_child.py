@@ -355,6 +355,19 @@ def test_a_peer_that_changed_meanwhile_is_looked_at_again(tmp_path: Path) -> Non
 
 def test_the_child_ends_with_its_parents_end_of_the_socket(tmp_path: Path) -> None:
     with serving(cluster()) as url, running(url, tmp_path / "sa") as child:
+def test_a_master_whose_label_was_taken_reports_the_other_one_and_lets_him_be(tmp_path: Path) -> None:
+    found = cluster()
+    kube_child.add_pod(found, "alive", "node2")
+    with serving(found) as url, running(url, tmp_path / "sa") as child:
+        child.tell(vhost("master"))
+        child.until(lambda: len(found.asked("GET", "pods")) > 0, "looked")
+        found.change("pods", "alive", {"metadata": {"labels": STALE}})
+        found.change("pods", POD, {"metadata": {"labels": {"carp-role": "backup"}}})
+        child.until(lambda: child.hints.other_masters == ("pod alive (vhid 10)",), "reported")
+        assert shows(found, "master")
+        assert found.label("pods", "alive", "carp-role") == "master"
+
+
         child.tell(vhost("backup"))
         child.until(lambda: child.hints.written == 1, "runs")
         child.channel.close()
