@@ -51,7 +51,12 @@ def test_what_was_heard_before_the_mastership_does_not_count() -> None:
 
 @pytest.mark.parametrize(
     ("state", "heard", "silence"),
-    [(State.MASTER, (3.6, 9.0), 3.1), (State.MASTER, (0.2,), 0.0), (State.MASTER, (), 0.0), (State.BACKUP, (3.6,), 0.0)],
+    [
+        (State.MASTER, (3.6, 9.0), 3.1),
+        (State.MASTER, (0.2,), 0.0),
+        (State.MASTER, (), 0.0),
+        (State.BACKUP, (3.6,), 0.0),
+    ],
 )
 def test_the_silence_that_elected_a_master_is_told(state: State, heard: tuple[float, ...], silence: float) -> None:
     told = report(state, since=NOW - 0.5, peers=tuple(peer(heard=seconds) for seconds in heard))
