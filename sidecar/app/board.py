@@ -20,6 +20,7 @@ from typing import Final
 
 from sidecar.app.notices import Chronicle, notice_of
 from sidecar.kube.errors import WireError
+from sidecar.kube.scope import EVERYTHING, Scope
 from sidecar.kube.wire import LONGEST, Hints, Notice, Say, decode, encode
 from sidecar.report import VhostReport
 
@@ -44,17 +45,19 @@ UNKNOWN_CAP: Final = 600.0
 
 
 class NoticeBoard:
-    """``reports`` gives the state to show; ``on_hints`` gets what Kubernetes would like."""
+    """``reports`` gives the state to show; ``on_hints`` gets what Kubernetes would like; ``scope``: how far it goes."""
 
     def __init__(
         self,
         reports: Callable[[], Sequence[VhostReport]],
         on_hints: Callable[[Hints], None],
         command: Sequence[str] = COMMAND,
+        scope: Scope = EVERYTHING,
     ) -> None:
         self._reports = reports
         self._on_hints = on_hints
         self._command = tuple(command)
+        self._scope = scope
         self._chronicle = Chronicle()
         self._child: subprocess.Popen[bytes] | None = None
         self._channel: socket.socket | None = None
@@ -87,7 +90,7 @@ class NoticeBoard:
     def _spawn(self) -> bool:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setblocking(False)
-        command = [*self._command, str(theirs.fileno()), "--parent", str(os.getpid())]
+        command = [*self._command, str(theirs.fileno()), "--parent", str(os.getpid()), *self._scope.words]
         try:
             self._child = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, pass_fds=[theirs.fileno()]

@@ -132,7 +132,8 @@ def refuse_fixed(running: RunSettings, candidate: RunSettings) -> None:
     for old, new in zip(running.vhosts, candidate.vhosts, strict=True):
         _refuse_difference(old, new, ("interface", "mac", "replay"), f"of vhid {new.config.vhid} ")
         _refuse_another_way(old.config, new.config)
-    _refuse_difference(running, candidate, ("node", "ntp", "http", "control", "kubernetes", "readiness", "log"))
+    kubernetes = ("kubernetes", "kubernetes_nodes", "kubernetes_events")
+    _refuse_difference(running, candidate, ("node", "ntp", "http", "control", *kubernetes, "readiness", "log"))
 
 
 def _refuse_another_way(old: Config, new: Config) -> None:

@@ -20,6 +20,7 @@ from typing import Final
 
 from sidecar.kube.confine import confine
 from sidecar.kube.errors import WireError
+from sidecar.kube.scope import NO_EVENTS, NO_NODES, Scope
 from sidecar.kube.speaker import Speaker
 from sidecar.kube.wire import LONGEST, Notice, decode
 
@@ -39,6 +40,7 @@ class Arguments:
     parent: int
     server: str
     credentials: Path
+    scope: Scope
 
 
 def parse(argv: Sequence[str]) -> Arguments:
@@ -48,8 +50,11 @@ def parse(argv: Sequence[str]) -> Arguments:
     parser.add_argument("--parent", type=int, default=os.getppid(), help="process that must be the parent")
     parser.add_argument("--server", default=None, help="URL of the API")
     parser.add_argument("--credentials", type=Path, default=CREDENTIALS, help="folder with token and ca.crt")
+    parser.add_argument(NO_NODES, dest="nodes", action="store_false", help="leave nodes alone")
+    parser.add_argument(NO_EVENTS, dest="events", action="store_false", help="write no Events")
     found = parser.parse_args(argv)
-    return Arguments(found.fd, found.parent, found.server or _server(), found.credentials)
+    scope = Scope(nodes=found.nodes, events=found.events)
+    return Arguments(found.fd, found.parent, found.server or _server(), found.credentials, scope)
 
 
 def _server() -> str:
@@ -70,7 +75,7 @@ def main(argv: Sequence[str]) -> int:
         from sidecar.kube.board import Board, identity_of
 
         identity = identity_of(os.environ, arguments.credentials)
-        board = Board(arguments.server, arguments.credentials, identity, speaker, random.random)
+        board = Board(arguments.server, arguments.credentials, identity, speaker, random.random, arguments.scope)
         board.start()
         _listen(channel, board.put, board.beat, speaker)
     return 0

@@ -11,6 +11,7 @@ from sidecar.kube.api import DAEMONSET, NODE, POD, Api
 from sidecar.kube.client import Client, Server
 from sidecar.kube.facts import daemonset_of, node_of, pod_of
 from sidecar.kube.mailbox import Mailbox
+from sidecar.kube.scope import EVERYTHING, Scope
 from sidecar.kube.speaker import Speaker
 from sidecar.kube.teller import Identity, Teller
 from sidecar.kube.watcher import Watcher
@@ -30,14 +31,24 @@ def identity_of(environ: Mapping[str, str], credentials: Path) -> Identity:
 class Board:
     """``start`` once, then ``put`` notices."""
 
-    def __init__(self, url: str, credentials: Path, identity: Identity, speaker: Speaker, draw: Draw) -> None:
+    def __init__(
+        self,
+        url: str,
+        credentials: Path,
+        identity: Identity,
+        speaker: Speaker,
+        draw: Draw,
+        scope: Scope = EVERYTHING,
+    ) -> None:
         self._mailbox = Mailbox()
         self._draw = draw
         self._speaker = speaker
         self._identity = identity
         authority = credentials / _AUTHORITY
         self._server = Server(url, credentials / "token", authority if url.startswith("https:") else None)
-        self._worker = Worker(self._api(), self._mailbox, Teller(self._identity, draw), draw, speaker.hint)
+        self._scope = scope
+        teller = Teller(self._identity, draw, silent=not self._scope.events)
+        self._worker = Worker(self._api(), self._mailbox, teller, draw, speaker.hint, nodes=self._scope.nodes)
 
     def _api(self) -> Api:
         return Api(Client(self._server), self._identity.namespace)
@@ -52,12 +63,10 @@ class Board:
 
     def start(self) -> None:
         """Let the threads run."""
-        for name, run in (
-            ("write", self._write),
-            ("pod", self._watch_pod),
-            ("node", self._watch_node),
-            ("daemonset", self._watch_daemonset),
-        ):
+        threads = {"write": self._write, "pod": self._watch_pod, "daemonset": self._watch_daemonset}
+        if self._scope.nodes:
+            threads["node"] = self._watch_node
+        for name, run in threads.items():
             threading.Thread(target=run, name=name, daemon=True).start()
 
     def _write(self) -> None:

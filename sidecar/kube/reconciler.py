@@ -31,13 +31,16 @@ class Relief:
 
 
 class Reconciler:
-    """One for all virtual hosts. ``tell`` gets reason and note of what people should hear."""
+    """One for all virtual hosts. ``tell`` gets reason and note of what people hear; ``nodes``: look there too."""
 
-    def __init__(self, api: Api, backoff: Backoff, tell: Callable[[str, str], None], namespace: str) -> None:
+    def __init__(
+        self, api: Api, backoff: Backoff, tell: Callable[[str, str], None], namespace: str, *, nodes: bool = True
+    ) -> None:
         self._api = api
         self._backoff = backoff
         self._tell = tell
         self._namespace = namespace
+        self._looks_at_nodes = nodes
         self._claims: dict[int, Claims] = {}
         self._several = False
         self._reliefs: deque[Relief] = deque()
@@ -115,6 +118,8 @@ class Reconciler:
 
     def _nodes(self, vhid: int, pod: Pod) -> list[Relief]:
         """Those whose label is of our instance. Where it is forbidden to list them, nodes are left alone."""
+        if not self._looks_at_nodes:
+            return []
         label = names.node_role(vhid)
         try:
             found = self._api.find(NODE, f"{label}={names.MASTER}")

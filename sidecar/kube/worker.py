@@ -40,9 +40,18 @@ class Errand:
 
 
 class Worker:
-    """``run`` for ever; ``send`` gets hints when they changed."""
+    """``run`` for ever; ``send`` gets hints when they changed. ``nodes``: whether nodes are labelled, too."""
 
-    def __init__(self, api: Api, mailbox: Mailbox, teller: Teller, draw: Draw, send: Callable[[Hints], None]) -> None:
+    def __init__(
+        self,
+        api: Api,
+        mailbox: Mailbox,
+        teller: Teller,
+        draw: Draw,
+        send: Callable[[Hints], None],
+        *,
+        nodes: bool = True,
+    ) -> None:
         self._api = api
         self._mailbox = mailbox
         self._teller = teller
@@ -51,7 +60,8 @@ class Worker:
         self._latch = Latch(time.monotonic())
         self._pod = Errand(POD, POD_AGAIN, Backoff(draw))
         self._node = Errand(NODE, NODE_AGAIN, Backoff(draw))
-        self._reconciler = Reconciler(api, Backoff(draw), self._tell, teller.identity.namespace)
+        self._shown = {POD, NODE} if nodes else {POD}
+        self._reconciler = Reconciler(api, Backoff(draw), self._tell, teller.identity.namespace, nodes=nodes)
         self._events_backoff = Backoff(draw)
         self._events_at = 0.0
         self._away_until = 0.0
@@ -75,7 +85,7 @@ class Worker:
     @property
     def left(self) -> bool:
         """Whether the last notice has been dealt with."""
-        return self._notice is not None and self._notice.leaving and self._tried >= {POD, NODE}
+        return self._notice is not None and self._notice.leaving and self._tried >= self._shown
 
     def step(self, now: float) -> bool:
         """Look at everything and make at most one request; whether one was made."""
@@ -126,7 +136,7 @@ class Worker:
         self._pod.assertion.want(patch if mark is not None else without(patch, names.SETTLED))
         if self._pod.assertion.saw(pod.meta):
             self._reconciler.undone(pod.meta, now)
-        if pod.node:
+        if pod.node and NODE in self._shown:
             self._node.assertion.want(node_patch(notice, owner_of(self._teller.identity.namespace, pod.meta)))
         if self._seen.node is not None:
             self._node.assertion.saw(self._seen.node.meta)

@@ -135,6 +135,8 @@ def _settings(model: "RunModel", config_file: Path | None, given: Given) -> RunS
         http=model.http,
         control=model.control,
         kubernetes=model.kubernetes,
+        kubernetes_nodes=model.kubernetes_nodes,
+        kubernetes_events=model.kubernetes_events,
         readiness=model.readiness,
         log=model.log,
         log_level=model.log_level,

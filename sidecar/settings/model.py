@@ -111,6 +111,8 @@ class RunModel(BaseSettings):
     http: Annotated[tuple[str, int], PlainValidator(network.http)] = _default("http")
     control: Annotated[Path, PlainValidator(rules.control)] = _default("control")
     kubernetes: Annotated[Kubernetes, PlainValidator(rules.kubernetes)] = _default("kubernetes")
+    kubernetes_nodes: Annotated[bool, PlainValidator(rules.boolean)] = _default("kubernetes_nodes")
+    kubernetes_events: Annotated[bool, PlainValidator(rules.boolean)] = _default("kubernetes_events")
     readiness: Annotated[Readiness, PlainValidator(rules.readiness)] = _default("readiness")
     log: Annotated[Log, PlainValidator(rules.log)] = _default("log")
     log_level: Annotated[LogLevel, PlainValidator(rules.log_level)] = _default("log_level")

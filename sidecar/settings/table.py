@@ -108,6 +108,11 @@ SETTINGS: Final = (
     ),
     Setting("kubernetes", "run", "`auto` (on inside a pod), `on`, `off`", "word", "auto, on, off", "auto"),
     Setting(
+        "kubernetes_nodes", "run", "label nodes too, heed cordons, clear stale labels of dead nodes",
+        "boolean", "true, false", "true",
+    ),
+    Setting("kubernetes_events", "run", "write Events", "boolean", "true, false", "true"),
+    Setting(
         "readiness", "run", "what /readyz means: `role` (holds the address) or `health` (is a healthy member)",
         "word", "role, health", "role",
     ),

@@ -92,6 +92,8 @@ class RunSettings:
     """Address without brackets, port."""
     control: Path
     kubernetes: Kubernetes
+    kubernetes_nodes: bool
+    kubernetes_events: bool
     readiness: Readiness
     log: Log
     log_level: LogLevel

@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -143,16 +143,16 @@ def credentials(folder: Path, token: str = "good") -> Path:
 
 @contextmanager
 def running(
-    url: str, folder: Path, namespace: str = "time", pod: str = POD, uid: str = f"uid-{POD}"
+    url: str, folder: Path, namespace: str = "time", pod: str = POD, uid: str = f"uid-{POD}", words: Sequence[str] = ()
 ) -> Iterator[Child]:
-    """A notice board that talks to this server. A folder without a token gets the good one."""
+    """A notice board that talks to this server. A folder without a token gets the good one. ``words``: arguments."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     environ = {"POD_NAME": pod, "POD_NAMESPACE": namespace, "POD_UID": uid, "PYTHONPATH": str(Path.cwd())}
     if not (folder / "token").exists():
         credentials(folder)
     command = [sys.executable, "-m", "sidecar.kube", str(theirs.fileno()), "--server", url]
     process = subprocess.Popen(
-        [*command, "--credentials", str(folder), "--parent", str(os.getpid())],
+        [*command, "--credentials", str(folder), "--parent", str(os.getpid()), *words],
         pass_fds=[theirs.fileno()],
         env={**os.environ, **environ},
         stdin=subprocess.DEVNULL,

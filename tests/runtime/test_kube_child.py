@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from sidecar.kube.scope import Scope
 from sidecar.kube.wire import Happening
 from tests.runtime import kube_child
 from tests.runtime.kube_child import NODE, POD, cluster, running, vhost
@@ -49,6 +50,22 @@ def test_who_leaves_takes_its_node_label_along_and_ends(tmp_path: Path) -> None:
         assert child.process.wait(10) == 0
         assert shows(found, "init")
         assert found.label("nodes", NODE, "carp-sidecar.io/vhid-10") is None
+
+
+def test_what_is_out_of_scope_is_never_asked_for_and_counts_as_done(tmp_path: Path) -> None:
+    found = cluster()
+    happened = (Happening(1, "2026-01-01T00:00:00.000Z", "BecameMaster", "holds 10.0.0.9"),)
+    scope = Scope(nodes=False, events=False)
+    with serving(found) as url, running(url, tmp_path / "sa", words=scope.words) as child:
+        child.tell(vhost("master", interval_s=0.1), happened=happened)
+        child.until(lambda: shows(found, "master"), "master")
+        child.until(lambda: child.hints.told == 1, "the happening to count as told")
+        child.until(lambda: any("labelSelector" in one.query for one in found.asked("GET", "pods")), "a look at peers")
+        child.tell(vhost("init"), leaving=True)
+        assert child.process.wait(10) == 0
+    asked = {one.path.partition("/namespaces/time/")[2].partition("/")[0] for one in found.requests}
+    assert asked == {"pods", "daemonsets"}
+    assert shows(found, "init")
 
 
 def refusing(status: int, **headers: str) -> Fault:
@@ -338,6 +355,19 @@ def test_who_claims_again_is_let_be_and_reported(tmp_path: Path) -> None:
         assert found.label("pods", "dead", "carp-role") == "master"
 
 
+def test_a_master_whose_label_was_taken_reports_the_other_one_and_lets_him_be(tmp_path: Path) -> None:
+    found = cluster()
+    kube_child.add_pod(found, "alive", "node2")
+    with serving(found) as url, running(url, tmp_path / "sa") as child:
+        child.tell(vhost("master"))
+        child.until(lambda: len(found.asked("GET", "pods")) > 0, "looked")
+        found.change("pods", "alive", {"metadata": {"labels": STALE}})
+        found.change("pods", POD, {"metadata": {"labels": {"carp-role": "backup"}}})
+        child.until(lambda: child.hints.other_masters == ("pod alive (vhid 10)",), "reported")
+        assert shows(found, "master")
+        assert found.label("pods", "alive", "carp-role") == "master"
+
+
 def test_a_peer_that_changed_meanwhile_is_looked_at_again(tmp_path: Path) -> None:
     found = cluster()
     dead_master(found)
@@ -355,19 +385,6 @@ def test_a_peer_that_changed_meanwhile_is_looked_at_again(tmp_path: Path) -> Non
 
 def test_the_child_ends_with_its_parents_end_of_the_socket(tmp_path: Path) -> None:
     with serving(cluster()) as url, running(url, tmp_path / "sa") as child:
-def test_a_master_whose_label_was_taken_reports_the_other_one_and_lets_him_be(tmp_path: Path) -> None:
-    found = cluster()
-    kube_child.add_pod(found, "alive", "node2")
-    with serving(found) as url, running(url, tmp_path / "sa") as child:
-        child.tell(vhost("master"))
-        child.until(lambda: len(found.asked("GET", "pods")) > 0, "looked")
-        found.change("pods", "alive", {"metadata": {"labels": STALE}})
-        found.change("pods", POD, {"metadata": {"labels": {"carp-role": "backup"}}})
-        child.until(lambda: child.hints.other_masters == ("pod alive (vhid 10)",), "reported")
-        assert shows(found, "master")
-        assert found.label("pods", "alive", "carp-role") == "master"
-
-
         child.tell(vhost("backup"))
         child.until(lambda: child.hints.written == 1, "runs")
         child.channel.close()
