@@ -61,9 +61,6 @@ class Reconciler:
             if not master or not vhost.alone:
                 self._reliefs = deque(one for one in self._reliefs if one.vhid != vhost.vhid)
 
-    def due(self) -> float | None:
-        """When ``step`` has something to do; 0 for now."""
-        if self._reliefs:
     def undone(self, meta: Meta, now: float) -> None:
         """Our own pod was changed by somebody else: if that took a master's label, whoever did it is alive."""
         for vhid, claims in self._claims.items():
@@ -71,6 +68,9 @@ class Reconciler:
                 claims.challenged(now)
                 self._reliefs = deque(one for one in self._reliefs if one.vhid != vhid)
 
+    def due(self) -> float | None:
+        """When ``step`` has something to do; 0 for now."""
+        if self._reliefs:
             return 0.0
         moments = [moment for claims in self._claims.values() if (moment := claims.due()) is not None]
         return min(moments, default=None)
