@@ -82,6 +82,8 @@ def test_the_pods_rights_are_the_least_by_feature() -> None:
     less = render_values(kubernetes__nodes=False, kubernetes__events=False)
     assert [rule[1] for rule in rules(less, "Role", "carp-sidecar")] == ["pods", "daemonsets"]
     assert not {"ClusterRole", "ClusterRoleBinding"} & less.kinds
+    for which, told in ((rendered, True), (less, False)):
+        assert (which.config["kubernetes_nodes"], which.config["kubernetes_events"]) == (told, told)
     none = render_values(kubernetes__enabled=False, sidecar__readiness="health")
     assert not {"Role", "RoleBinding", "ClusterRole", "ValidatingAdmissionPolicy"} & none.kinds
     assert "token" not in [volume["name"] for volume in none.pod["volumes"]]

@@ -119,12 +119,15 @@ def test_the_schema_allows_what_the_daemon_does(row: Setting) -> None:
 def test_a_value_has_the_daemons_default(row: Setting) -> None:
     values = yaml.safe_load((CHART / "values.yaml").read_text())
     place = values["carp"] if row.of == "vhost" else values["sidecar"] | {"ntp": values["ntp"]["target"]}
+    place |= {f"kubernetes_{key}": value for key, value in values["kubernetes"].items()}
     found = place.get({"log_level": "logLevel"}.get(row.key, row.key))
     ours: dict[str, object] = {
         "log": "json",
         "peers": [],
         "kubernetes": None,
         "control": None,
+        "kubernetes_nodes": True,
+        "kubernetes_events": True,
         "preempt": True,
         "advbase": 1,
     }

@@ -23,6 +23,10 @@ ntp: {{ .Values.ntp.target | quote }}
 http: {{ .Values.sidecar.http | quote }}
 {{- end }}
 control: /run/carp-sidecar/control.sock
+{{- if .Values.kubernetes.enabled }}
+kubernetes_nodes: {{ .Values.kubernetes.nodes }}
+kubernetes_events: {{ .Values.kubernetes.events }}
+{{- end }}
 readiness: {{ .Values.sidecar.readiness }}
 log: {{ .Values.sidecar.log }}
 log_level: {{ .Values.sidecar.logLevel }}
