@@ -205,6 +205,16 @@ def test_a_changed_configuration_makes_new_pods_and_a_new_key_secret_none() -> N
     assert "subPath" not in json.dumps(template_of())
 
 
+def test_chrony_answers_the_sidecar_whoever_else_may_ask() -> None:
+    def allowed(**values: object) -> list[str]:
+        text = render_values(**values).one("ConfigMap", "-chrony")["data"]["chrony.conf"]
+        return [line.removeprefix("allow ") for line in text.splitlines() if line.startswith("allow ")]
+
+    assert allowed() == ["all"]
+    some = allowed(ntp__chrony__allow=["198.51.100.0/24"], carp__addresses=["192.0.2.10/24", "2001:db8::10"])
+    assert some == ["198.51.100.0/24", "127.0.0.1", "::1", "192.0.2.10", "2001:db8::10"]
+
+
 def test_the_release_is_written_on_the_daemonset_and_not_on_its_pods() -> None:
     daemonset = render_values().one("DaemonSet")
     assert daemonset["metadata"]["annotations"]["carp-sidecar.io/release"] == "1"

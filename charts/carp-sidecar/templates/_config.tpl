@@ -44,6 +44,12 @@ pool {{ . }} iburst
 {{- range .allow }}
 allow {{ . }}
 {{- end }}
+{{- if not (has "all" .allow) }}
+{{- /* The sidecar asks too: by the loopback, and its own virtual addresses from themselves. */}}
+{{- range concat (list "127.0.0.1" "::1") (splitList " " (include "carp.addresses" $)) }}
+allow {{ . }}
+{{- end }}
+{{- end }}
 {{- with .localStratum }}
 local stratum {{ int . }}
 {{- end }}
