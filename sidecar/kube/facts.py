@@ -50,7 +50,10 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class DaemonSet:
-    """A DaemonSet as its controller saw it last. ``template``: generation of its pod template, or empty."""
+    """A DaemonSet as its controller saw it last. ``template``: generation of its pod template, or empty.
+
+    ``release``: of what its pods are to be unsettled by once it changes.
+    """
 
     generation: int = 0
     observed: int = 0
@@ -115,7 +118,7 @@ def daemonset_of(found: Object) -> DaemonSet:
         desired=_count(status.get("desiredNumberScheduled")),
         updated=_count(status.get("updatedNumberScheduled")),
         available=_count(status.get("numberAvailable")),
-        release=annotations.get(names.RELEASE, ""),
+        release=".".join(filter(None, (annotations.get(names.RELEASE), annotations.get(names.ROLLOUT)))),
         template=annotations.get(names.DAEMONSET_GENERATION, ""),
     )
 

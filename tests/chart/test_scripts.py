@@ -60,12 +60,13 @@ def members(server: Server, ready: int) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_unsettling_writes_the_release_and_ends_when_all_are_ready(installed: Server, tmp_path: Path) -> None:
+def test_unsettling_writes_what_is_new_every_time_and_ends_when_all_are_ready(installed: Server, tmp_path: Path) -> None:
     members(installed, 3)
     code, said = run_hook(installed, tmp_path, "unsettle", NAMESPACE, NAME, "7", "30")
     assert (code, said) == (0, "all 3 members are Ready\n")
     found = installed.get("daemonset", NAME, "-n", NAMESPACE)
-    assert found["metadata"]["annotations"]["carp-sidecar.io/release"] == "7"
+    assert found["metadata"]["annotations"]["carp-sidecar.io/rollout"].startswith("7-1")
+    assert found["metadata"]["annotations"]["carp-sidecar.io/release"] == "1", "Helm's, and nobody else's"
     assert found["metadata"]["generation"] == 1, "a release is no new template"
 
 

@@ -50,3 +50,14 @@ def test_a_pod_of_an_older_template_is_to_be_replaced_while_a_rollout_is_under_w
 def test_a_pod_that_a_rollback_kept_is_not_to_be_replaced() -> None:
     kept = pod_of({"metadata": {"labels": {"pod-template-generation": "1"}}})
     assert not DaemonSet(generation=3, observed=3, desired=3, updated=3, template="3").replaces(kept)
+
+
+def test_what_a_person_writes_on_the_daemonset_counts_beside_what_helm_writes() -> None:
+    def release(**annotations: str) -> str:
+        named = {f"carp-sidecar.io/{name}": value for name, value in annotations.items()}
+        return daemonset_of({"metadata": {"annotations": named}}).release
+
+    assert release() == ""
+    assert release(release="1") == "1"
+    assert release(rollout="now") == "now"
+    assert release(release="1", rollout="now") == "1.now"

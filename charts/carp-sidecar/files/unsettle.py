@@ -1,6 +1,7 @@
 """Tells the members that a rollout comes, and waits until all are Ready, so that they are replaced one at a time.
 
-Arguments: namespace, DaemonSet, release, seconds. Fails open: whatever happens, the upgrade goes on.
+Arguments: namespace, DaemonSet, release, seconds. Fails open: whatever happens, the upgrade goes on. The annotation is
+not the one that Helm writes: a field of two owners would end an upgrade in which this job did not succeed.
 """
 
 import sys
@@ -12,7 +13,8 @@ def unsettle(namespace: str, name: str, release: str, seconds: float) -> str:
 
     config.load_incluster_config()
     apps = client.AppsV1Api()
-    patch = {"metadata": {"annotations": {"carp-sidecar.io/release": release}}}
+    once = f"{release}-{time.time_ns() // 10**9}"
+    patch = {"metadata": {"annotations": {"carp-sidecar.io/rollout": once}}}
     until = time.monotonic() + seconds
     apps.patch_namespaced_daemon_set(name, namespace, patch, field_manager="carp-sidecar-hook", _request_timeout=5)
     ready = desired = 0
