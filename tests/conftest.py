@@ -4,6 +4,7 @@ A test that cannot run here is skipped with its reason; where CI=true the same s
 """
 
 import os
+import signal
 from collections.abc import Generator
 from pathlib import Path
 
@@ -16,6 +17,9 @@ IN_CI = os.environ.get("CI") == "true"
 settings.register_profile("dev", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("ci" if IN_CI else "dev")
+
+# Started by nohup, everything here would ignore SIGHUP, and so would the daemons under test.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def _refuse_skip(report: pytest.TestReport | pytest.CollectReport) -> None:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,10 +17,15 @@ from tests.lab.conftest import Person, marked, wait_until
 SANDBOX = "sidecar.lab.sandbox"
 
 
-def start(person: Person, *command: str, **options: object) -> "subprocess.Popen[str]":
-    return subprocess.Popen(  # type: ignore[call-overload,no-any-return]
-        person.command(SANDBOX, "--", *command), env=person.env(), stdout=subprocess.PIPE, text=True, **options
-    )
+@contextlib.contextmanager
+def started(person: Person, *command: str) -> Iterator["subprocess.Popen[str]"]:
+    """The sandbox with a command in it; ended with the test, also with one that fails or takes too long."""
+    words = person.command(SANDBOX, "--", *command)
+    with subprocess.Popen(words, env=person.env(), stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def test_the_exit_code_is_the_commands_own(me: Person) -> None:
@@ -63,7 +69,7 @@ def test_the_runtime_folder_of_the_user_stays_visible(me: Person) -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1])
 def test_a_signal_to_the_sandbox_reaches_the_command(me: Person, number: signal.Signals) -> None:
     script = f"trap 'echo got it; exit 9' {number.name.removeprefix('SIG')}; echo ready; while :; do sleep 0.05; done"
-    with start(me, "sh", "-c", script) as process:
+    with started(me, "sh", "-c", script) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
         process.send_signal(number)
@@ -99,7 +105,7 @@ def test_what_the_command_left_running_ends_with_it(me: Person) -> None:
 
 
 def test_a_killed_sandbox_takes_everything_inside_with_it(me: Person) -> None:
-    with start(me, "sh", "-c", "setsid sleep 300 & echo ready; sleep 300") as process:
+    with started(me, "sh", "-c", "setsid sleep 300 & echo ready; sleep 300") as process:
         assert process.stdout is not None
         process.stdout.readline()
         assert len(marked(me.mark)) >= 4
