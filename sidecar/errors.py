@@ -26,3 +26,7 @@ class ControlError(SidecarError):
 
 class HostError(SidecarError):
     """The host refused something the daemon needs (a socket, an interface, a capability)."""
+
+
+class ExhaustedError(HostError):
+    """The host is short of something (descriptors, memory, threads) for now: what is in place stays, try again later."""

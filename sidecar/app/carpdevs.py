@@ -13,7 +13,7 @@ from typing import Final
 from sidecar.app.vhost import VirtualHost
 from sidecar.carp.demotion import ADDRESSES
 from sidecar.carp.events import CarpdevChanged, DemotionSet
-from sidecar.errors import SidecarError
+from sidecar.errors import ExhaustedError, SidecarError
 from sidecar.net.host import Placement
 from sidecar.net.monitor import Monitor
 from sidecar.net.wire import Wire
@@ -87,6 +87,9 @@ class Carpdevs:
                 placements = await loop.run_in_executor(self._thread, _prepare, carpdev)
                 if not self._closed:
                     self._settle(carpdev, placements)
+            except (ExhaustedError, MemoryError) as error:  # not seeing is no reason to give up what works
+                _log.warning("%s: cannot look: %s; looking again in %.0f s", carpdev.name, error, _RETRY)
+                self.look_again(_RETRY)
             except SidecarError as error:
                 _log.error("%s: %s; trying again in %.0f s", carpdev.name, error, _RETRY)
                 self._lose(carpdev, str(error))

@@ -1,12 +1,13 @@
 """What may change while it runs: keys when their file changes, the rest on SIGHUP. A bad candidate changes nothing.
 
-A candidate is judged whole before any of it is taken. What cannot change without a new election elsewhere (vhid,
-carpdev, MAC, how many virtual hosts) or without new sockets (http, control, ...) is refused with what to do instead.
+A candidate is read aside, since a disk may never answer, and judged whole before any of it is taken. What cannot
+change without a new election elsewhere (vhid, carpdev, MAC, how many virtual hosts) or without new sockets (http,
+control, ...) is refused with what to do instead.
 """
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Final
@@ -15,6 +16,7 @@ from sidecar.app.vhost import VirtualHost
 from sidecar.carp.auth import Key
 from sidecar.carp.config import Config
 from sidecar.errors import ConfigError, SidecarError
+from sidecar.runtime.aside import Aside
 from sidecar.settings.load import again
 from sidecar.settings.passphrases import read_passphrases
 from sidecar.settings.values import RunSettings, VhostSettings
@@ -49,6 +51,18 @@ def _seen(path: Path) -> _Seen | None:
     return _Seen(found.st_ino, found.st_mtime_ns, found.st_ctime_ns, found.st_size)
 
 
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    """Settings and, beside each virtual host, its keys."""
+
+    settings: RunSettings
+    keys: list[tuple[Key, ...]]
+
+    @classmethod
+    def of(cls, settings: RunSettings) -> "_Candidate":
+        return cls(settings, [keys_of(vhost) for vhost in settings.vhosts])
+
+
 class Reloader:
     """Keeps keys and settings of running virtual hosts. ``failed`` says whether the last candidate was refused."""
 
@@ -56,8 +70,11 @@ class Reloader:
         self.settings = settings
         self.failed = False
         self._vhosts = tuple(vhosts)
-        self._keys = [keys_of(vhost) for vhost in settings.vhosts]
-        self._files = self._look()
+        self._files: list[_Seen | None] = []  # not looked at yet: they may have changed while the daemon started
+        self._again = False
+        self._told = ""
+        self._aside = Aside("read files")
+        self._turn = asyncio.Lock()
 
     def _look(self) -> list[_Seen | None]:
         return [_seen(vhost.passphrase_file) for vhost in self.settings.vhosts]
@@ -67,35 +84,47 @@ class Reloader:
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(_POLL - loop.time() % _POLL)
-            files = self._look()
-            if files != self._files:
-                self._files = files
-                self._guarded(self.settings)
+            await self._follow_files()
 
-    def reload(self) -> bool:
-        """Read everything again (SIGHUP); whether it was taken."""
-        taken = self._guarded(None)
-        self._files = self._look()
-        return taken
-
-    def _guarded(self, settings: RunSettings | None) -> bool:
+    async def _follow_files(self) -> None:
+        """What could not be taken is tried at every look, since what hindered it may pass; it is told once."""
         try:
-            candidate = settings if settings is not None else again(self.settings)
-            changes = self._take(candidate)
-        except SidecarError as error:
-            self.failed = True
-            for line in str(error).splitlines():
-                _log.error("not reloaded, everything stays as it was: %s", line)
-            return False
-        self.failed = False
-        for change in changes:
+            files = await self._aside(self._look)
+        except SidecarError:
+            return
+        if self._again or files != self._files:
+            self._again = not await self._guarded(lambda: _Candidate.of(self.settings), quiet=not self._files)
+            self._files = files
+
+    async def reload(self) -> bool:
+        """Read everything again (SIGHUP); whether it was taken."""
+        self._told = ""
+        return await self._guarded(lambda: _Candidate.of(again(self.settings)))
+
+    async def _guarded(self, read: Callable[[], _Candidate], *, quiet: bool = False) -> bool:
+        """Whether it was taken. ``quiet``: that nothing changed is no news."""
+        async with self._turn:
+            try:
+                changes = self._take(await self._aside(read))
+            except (SidecarError, MemoryError) as error:
+                self._refuse(str(error) or "out of memory")
+                return False
+        self.failed, self._told = False, ""
+        for change in changes or ([] if quiet else ["nothing changed"]):
             _log.info("reloaded: %s", change)
         return True
 
-    def _take(self, candidate: RunSettings) -> list[str]:
+    def _refuse(self, why: str) -> None:
+        self.failed = True
+        if why != self._told:
+            for line in why.splitlines():
+                _log.error("not reloaded, everything stays as it was: %s", line)
+        self._told = why
+
+    def _take(self, read: _Candidate) -> list[str]:
         """All or nothing: every reason to refuse comes before the first change."""
+        candidate, keys = read.settings, read.keys
         refuse_fixed(self.settings, candidate)
-        keys = [keys_of(vhost) for vhost in candidate.vhosts]
         changes = []
         for number, vhost in enumerate(self._vhosts):
             changes += self._apply(vhost, candidate.vhosts[number], keys[number], number)
@@ -103,12 +132,11 @@ class Reloader:
             logging.getLogger().setLevel(candidate.log_level.upper())
             changes.append(f"log_level {candidate.log_level}")
         self.settings = candidate
-        return changes or ["nothing changed"]
+        return changes
 
     def _apply(self, vhost: VirtualHost, settings: VhostSettings, keys: tuple[Key, ...], number: int) -> list[str]:
         changes = []
-        if keys != self._keys[number]:
-            self._keys[number] = keys
+        if keys != vhost.keys:
             vhost.believe(keys)
             changes.append(f"vhid {vhost.config.vhid}: {len(keys)} key{'s' * (len(keys) > 1)}")
         if settings.config != vhost.config or settings.lease_s != self.settings.vhosts[number].lease_s:

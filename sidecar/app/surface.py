@@ -9,6 +9,7 @@ import logging
 import signal
 import time
 from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 from sidecar import __version__
@@ -20,6 +21,7 @@ from sidecar.app.vhost import VirtualHost
 from sidecar.app.wishes import COMMAND, Wishes
 from sidecar.carp.effects import State
 from sidecar.carp.events import DemotionSet, ResignRequested
+from sidecar.errors import SidecarError
 from sidecar.kube.scope import Scope
 from sidecar.kube.wire import Hints
 from sidecar.ntp.watch import Demotion, NtpWatch, parse_target
@@ -28,6 +30,7 @@ from sidecar.ops.control import ControlServer
 from sidecar.ops.droplog import drop_logger
 from sidecar.ops.http import HttpServer
 from sidecar.report import VhostReport
+from sidecar.runtime.aside import Aside
 
 _log: Final = logging.getLogger(__name__)
 VIP_CAUSE: Final = "vip"
@@ -50,11 +53,13 @@ class Surface:
         node = self._node()
         self._control = ControlServer(settings.control, routes.handlers(node, self._resign, self._maintain))
         self._http = HttpServer(*settings.http, routes.build(node))
+        self._write = Aside("write files")
         self._moved = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:
         """Begin everything; none of it is waited for."""
+        self._have_a_thread()
         self._daemon.on_role = self._role_changed
         self._daemon.on_drop = drop_logger(time.monotonic)
         self._ntp.start()
@@ -64,6 +69,12 @@ class Surface:
             self._spawn(part)
         if self._board is not None:
             self._spawn(self._board.run())
+
+    def _have_a_thread(self) -> None:
+        """For names and ended children, now: a thread that is started when memory has run out can hold the loop."""
+        loop = asyncio.get_running_loop()
+        loop.set_default_executor(ThreadPoolExecutor(1, "wait"))
+        loop.run_in_executor(None, int)
 
     def _spawn(self, part: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(part)
@@ -132,8 +143,11 @@ class Surface:
             self._board.look()
 
     def _reload(self) -> None:
+        self._spawn(self._read_again())
+
+    async def _read_again(self) -> None:
         """A virtual host may have other addresses now: they are asked, and what was removed is held against nobody."""
-        if not self._reloader.reload():
+        if not await self._reloader.reload():
             return
         self._ask_held()
         for vhost in self._daemon.vhosts:
@@ -146,10 +160,10 @@ class Surface:
     async def _write_records(self) -> None:
         """On a thread: a record takes some 30 ms, and ten of them would cost a fast master its turn."""
         try:
-            for path in await asyncio.to_thread(self._daemon.dump):
+            for path in await self._write(self._daemon.dump):
                 _log.info("flight record written: %s", path)
-        except OSError as error:
-            _log.error("flight record not written: %s", error)
+        except (OSError, SidecarError, MemoryError) as error:
+            _log.error("flight record not written: %s", str(error) or "out of memory")
 
     def _maintain(self, wanted: bool) -> dict[str, Any]:
         self._wishes.maintain(COMMAND, wanted=wanted)

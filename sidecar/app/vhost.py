@@ -79,6 +79,11 @@ class VirtualHost:
         return Receiver(config, authenticator, self._transmitter.is_own)
 
     @property
+    def keys(self) -> tuple[Key, ...]:
+        """In the order of their file: the first signs, all are accepted."""
+        return self._keys
+
+    @property
     def placement(self) -> Placement | None:
         """Where it lives, or None while the carpdev is missing."""
         return self._placement

@@ -6,6 +6,7 @@ Both block for some milliseconds and never run on the loop's thread.
 
 import contextlib
 import logging
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -14,7 +15,7 @@ from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
 from sidecar.carp.config import Address, Family
-from sidecar.errors import ConfigError, HostError
+from sidecar.errors import ConfigError, ExhaustedError, HostError
 from sidecar.net import macvlan, routing, sysctls
 from sidecar.net.frames import virtual_mac
 from sidecar.net.interface import Interface, find, interfaces
@@ -23,6 +24,8 @@ from sidecar.net.routing import Kernel
 from sidecar.net.rtnl import Rtnl
 
 _log: Final = logging.getLogger(__name__)
+_DESCRIPTORS: Final = 8
+"""More than asking the kernel opens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +42,24 @@ class Placement:
 
 @contextlib.contextmanager
 def _kernel() -> Iterator[Kernel]:
-    with IPRoute() as ipr, Rtnl() as rtnl:
-        yield Kernel(ipr, rtnl)
+    """``ExhaustedError`` when there is nothing to ask the kernel with: that says nothing about what is in place."""
+    try:
+        _have_descriptors()
+        with IPRoute() as ipr, Rtnl() as rtnl:
+            yield Kernel(ipr, rtnl)
+    except (OSError, MemoryError) as error:
+        raise ExhaustedError(f"cannot ask the kernel: {error}") from error
+
+
+def _have_descriptors() -> None:
+    """``OSError`` when there are too few: pyroute2 would leave a half-made loop behind, which complains on its own."""
+    held: list[int] = []
+    try:
+        while len(held) < _DESCRIPTORS:
+            held.append(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
+    finally:
+        for descriptor in held:
+            os.close(descriptor)
 
 
 class Host:

@@ -2,22 +2,23 @@
 
 A start after ``kill -9`` finds the originals there and not in the kernel, where it would read its own. The file names
 the boot and the interface's index: settings of an earlier boot or of a re-created interface are nobody's any more.
+A disk that is full or read-only costs the file, not the address: the originals stand on the virtual-MAC interface, too.
 """
 
 import contextlib
 import json
+import logging
 import os
 from pathlib import Path
 from typing import Final
 
-from sidecar.errors import HostError
-
+_log: Final = logging.getLogger(__name__)
 _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 _VERSION: Final = 1
 
 
 class Keepsake:
-    """Original settings by interface name; every change is on disk before it is made."""
+    """Original settings by interface name; every change is on disk before it is made, where there is a disk to have."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -68,4 +69,4 @@ class Keepsake:
             temporary.write_text(json.dumps({"version": _VERSION, "boot": self._boot, "interfaces": entries}))
             os.replace(temporary, self._path)
         except OSError as error:
-            raise HostError(f"cannot keep {self._path}: {error.strerror}") from error
+            _log.warning("cannot keep %s: %s", self._path, error.strerror)

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import Final
 
-from sidecar.errors import HostError
+from sidecar.errors import ExhaustedError, HostError
 
 NLM_F_REQUEST: Final = 0x1
 NLM_F_ACK: Final = 0x4
@@ -67,7 +67,7 @@ class Rtnl:
         try:
             self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE)
         except OSError as error:
-            raise HostError(f"no rtnetlink socket: {error.strerror}") from error
+            raise ExhaustedError(f"no rtnetlink socket: {error.strerror}") from error
         self._socket.bind((0, 0))
         self._socket.setblocking(False)
 

@@ -50,11 +50,12 @@ class Wire:
         self.close()
         try:
             self._socket = self._opened(ifindex, ifname)
+            self._readable = Readable(self._socket)
         except PermissionError as error:
             raise HostError(f"no packet socket on {ifname}: CAP_NET_RAW is missing") from error
         except OSError as error:
+            self.close()
             raise HostError(f"no packet socket on {ifname}: {error.strerror}") from error
-        self._readable = Readable(self._socket)
 
     def _opened(self, ifindex: int, ifname: str) -> socket.socket:
         sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0)

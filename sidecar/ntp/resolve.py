@@ -4,11 +4,11 @@ A literal address is read at once. A name is looked up in a thread of its own: a
 which would be joined at exit; and one at a time, so that a dead DNS costs one thread, however long it is asked.
 """
 
+import _thread
 import asyncio
 import contextlib
 import socket
 from collections.abc import Callable
-from threading import Thread
 from typing import Final
 
 from sidecar.ntp.target import Target
@@ -40,7 +40,10 @@ class Resolver:
             return
         self._busy = True
         loop = asyncio.get_running_loop()
-        Thread(target=self._run, args=(loop,), name=f"resolve {self._target.host}", daemon=True).start()
+        try:  # not threading.Thread: its start() waits for the thread, for ever where memory ran out in between
+            _thread.start_new_thread(self._run, (loop,))
+        except (RuntimeError, MemoryError):
+            loop.call_soon(self._finish, [])
 
     def _run(self, loop: asyncio.AbstractEventLoop) -> None:
         try:
