@@ -1,0 +1,197 @@
+"""A flood of forged advertisements against a pair of nodes: who fails over, how late the master speaks, what it costs.
+
+All on the same two cores as the flood itself, so what is measured is the defence and not the wire.
+"""
+
+import os
+import random
+import socket
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from enum import StrEnum
+from ipaddress import IPv4Address
+from itertools import pairwise
+from pathlib import Path
+from statistics import median, quantiles
+from typing import NamedTuple
+
+from sidecar.lab.netns import socket_in
+from sidecar.lab.owners import OwnerWatch
+from sidecar.lab.space import Process
+from sidecar.lab.topology import Network, Node
+from tests.attacks import frames
+from tests.attacks.frames import Packet
+
+VHID, ADDRESS = 10, "10.77.0.100"
+MASTER, BACKUP, STRANGER = "10.77.0.11", "10.77.0.12", "10.77.0.66"
+FLOODER = Path(__file__).with_name("flooder.py")
+PACKET_IGNORE_OUTGOING = 23
+SOL_PACKET = 263
+SEED = 8112
+
+
+class Source(StrEnum):
+    """Whom the flood pretends to come from."""
+
+    STRANGER = "one stranger"
+    MANY = "a thousand strangers"
+    PEER = "the master itself"
+
+
+def forged(source: Source, count: int = 1024) -> list[bytes]:
+    """Advertisements that only their digest gives away: the best there can be, TTL 255, right vhid and length."""
+    draw = random.Random(SEED)
+    names = {
+        Source.STRANGER: lambda: STRANGER,
+        Source.PEER: lambda: MASTER,
+        Source.MANY: lambda: str(IPv4Address(draw.getrandbits(32))),
+    }
+    made = (
+        frames.signed(VHID, ADDRESS, "wrong", names[source](), draw.getrandbits(64), 0, 0)._replace(
+            mac=b"\x02" + draw.randbytes(5) if source is Source.MANY else frames.ATTACKER_MAC
+        )
+        for _ in range(count)
+    )
+    return [Packet.frame(one) for one in made]
+
+
+class Harm(NamedTuple):
+    """What a flood of some seconds did."""
+
+    pps: float
+    """Sent, a second."""
+    moves: int
+    """Changes of owner: each is a false failover."""
+    late_median: float
+    late_p99: float
+    late_max: float
+    """Seconds that the master's advertisements came later than they should, one after the other."""
+    silence: float
+    cpu: float
+    """Of a core, the busier of the two daemons."""
+    growth: int
+    """KiB of memory that the larger daemon grew by."""
+
+
+@dataclass
+class Pair:
+    """Two nodes that serve the address, and an attacker."""
+
+    network: Network
+    watch: OwnerWatch
+    nodes: list[Node]
+    attacker: Node
+    running: list[Process] = field(default_factory=list)
+
+    def owners(self) -> frozenset[str]:
+        """The nodes whose kernels have the address."""
+        return self.watch.owners(ADDRESS)
+
+    def settle(self, seconds: float = 20.0) -> None:
+        """Until the first node alone has it."""
+        end = time.monotonic() + seconds
+        while self.owners() != {self.nodes[0].name}:
+            assert time.monotonic() < end, f"{set(self.owners())} instead of the first node"
+            time.sleep(0.05)
+        time.sleep(1.0)
+
+    def flood(self, source: Source, seconds: float, interval: float, rate: float = 0.0) -> Harm:
+        """Flood for some seconds and see; ``interval`` is the master's."""
+        since, usage = len(self.watch.changes), [Usage.of(one) for one in self.running]
+        with self._ear() as ear:
+            said = self._flood(source, seconds, rate)
+            heard = list(arrivals(ear))
+        used = [Usage.of(one).minus(before) for one, before in zip(self.running, usage, strict=True)]
+        sent, took = map(float, said.split())
+        gaps = [later - earlier - interval for earlier, later in pairwise(heard)]
+        assert len(gaps) >= 2, "the master said nothing"
+        return Harm(
+            sent / took,
+            len([one for one in self.watch.changes[since:] if one.address == ADDRESS]),
+            median(gaps),
+            quantiles(gaps, n=100)[-1] if len(gaps) > 20 else max(gaps),
+            max(gaps),
+            max(gaps) + interval,
+            max(one.cpu for one in used) / took,
+            max(one.rss for one in used),
+        )
+
+    def _flood(self, source: Source, seconds: float, rate: float) -> str:
+        lines = "\n".join(one.hex() for one in forged(source))
+        done = self.attacker.run(
+            [sys.executable, "-I", str(FLOODER), "eth0", str(seconds), str(rate)], stdin=lines, timeout=seconds + 20
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    @contextmanager
+    def _ear(self) -> Iterator[socket.socket]:
+        """What the first node says, with the kernel's time stamps, and nothing of the flood."""
+        port = self.nodes[0].port
+        ear = socket_in(self.network.switch.pid, socket.AF_PACKET, socket.SOCK_RAW, 0)
+        try:
+            ear.setsockopt(SOL_PACKET, PACKET_IGNORE_OUTGOING, 1)
+            ear.setsockopt(socket.SOL_SOCKET, 35, 1)
+            ear.setsockopt(socket.SOL_SOCKET, 33, 4 << 20)
+            ear.bind((port, 3))
+            ear.setblocking(False)
+            yield ear
+        finally:
+            ear.close()
+
+
+class Usage(NamedTuple):
+    """Seconds on a processor, and KiB of memory."""
+
+    cpu: float
+    rss: int
+
+    @classmethod
+    def of(cls, process: Process) -> "Usage":
+        """Of now, children included."""
+        folders = [Path(f"/proc/{process.pid}"), *children(process.pid)]
+        ticks = sum(sum(map(int, (one / "stat").read_text().rpartition(")")[2].split()[11:13])) for one in folders)
+        lines = (folders[0] / "status").read_text().splitlines()
+        rss = next(int(line.split()[1]) for line in lines if line.startswith("VmRSS"))
+        return cls(ticks / os.sysconf("SC_CLK_TCK"), rss)
+
+    def minus(self, earlier: "Usage") -> "Usage":
+        """What came since."""
+        return Usage(self.cpu - earlier.cpu, self.rss - earlier.rss)
+
+
+def children(pid: int) -> list[Path]:
+    """The processes that this one started."""
+    text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    return [Path(f"/proc/{one}") for one in text.split()]
+
+
+def arrivals(ear: socket.socket) -> Iterator[float]:
+    """The moments of the advertisements that wait in the socket."""
+    while True:
+        try:
+            frame, ancillary, _, _ = ear.recvmsg(2048, 64)
+        except BlockingIOError:
+            return
+        if frame[12:14] == b"\x08\x00" and frame[23] == 112:
+            seconds = int.from_bytes(ancillary[0][2][:8], sys.byteorder)
+            yield seconds + int.from_bytes(ancillary[0][2][8:16], sys.byteorder) / 1e9
+
+
+@contextmanager
+def pair_of(commands: Sequence[object], folder: Path) -> Iterator[Pair]:
+    """Two nodes with a daemon each, gone afterwards; a command is ``start(node, log) -> Process``."""
+    with Network() as network:
+        nodes = [network.add_node("node1", 11), network.add_node("node2", 12)]
+        pair = Pair(network, OwnerWatch([ADDRESS]), nodes, network.add_node("attacker", 66))
+        try:
+            for node, start in zip(nodes, commands, strict=True):
+                pair.watch.attach(node)
+                pair.running.append(start(node, folder / f"{node.name}.log"))  # type: ignore[operator]
+            pair.settle()
+            yield pair
+        finally:
+            pair.watch.close()
