@@ -17,23 +17,34 @@ RUN if ! { command -v python3 && command -v setcap; } >/dev/null; then \
 
 # -------------------------------------------------------------------------- the locked packages, compiled, hash-checked
 FROM base AS build
-RUN if ! python3 -c 'import ensurepip' 2>/dev/null; then \
-        apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends python3-venv; \
+RUN export DEBIAN_FRONTEND=noninteractive; \
+    if ! python3 -c 'import ensurepip' 2>/dev/null; then \
+        apt-get update -qq && apt-get install -qq -y --no-install-recommends python3-venv; \
+    fi && \
+    if ! command -v strip >/dev/null; then \
+        { apt-get update -qq && apt-get install -qq -y --no-install-recommends binutils; } >/dev/null 2>&1 || \
+            echo "no binutils: debug symbols stay in, 12 MB"; \
     fi
 COPY requirements.txt /build/
 # Sources are compiled once, here: the root file system is read-only where this runs. `unchecked-hash`: nothing has to
-# look at a source's time or content at start. Tests of packages, pip, and the second
-# Kubernetes client (asyncio's, 60 MB, unused) stay behind.
+# look at a source's time or content at start. What the program never imports stays behind: pip, tests of packages, the
+# second Kubernetes client (asyncio's, 60 MB) with all that only it needs, highlighting of source code, and debug
+# symbols, if there is a `strip` or a network to get one. The Kubernetes models are generated: bytecode is enough of them.
 RUN --mount=type=bind,target=/context \
     python3 -m venv --copies /opt/carp-sidecar && \
     if ls /context/wheels/*.whl >/dev/null 2>&1; then export PIP_NO_INDEX=1 PIP_FIND_LINKS=/context/wheels; fi && \
     /opt/carp-sidecar/bin/python3 -m pip install --quiet --disable-pip-version-check --no-cache-dir --no-compile \
         --no-deps --require-hashes --only-binary :all: -r /build/requirements.txt && \
-    /opt/carp-sidecar/bin/python3 -m pip uninstall --quiet --yes setuptools pip && \
+    /opt/carp-sidecar/bin/python3 -m pip uninstall --quiet --yes scapy pygments tzdata aiohttp aiohttp-retry \
+        aiohappyeyeballs aiosignal attrs frozenlist multidict propcache yarl setuptools pip && \
     find /opt/carp-sidecar/lib -type d \( -name tests -o -name test -o -name __pycache__ \) -prune -exec rm -rf {} + && \
     find /opt/carp-sidecar/bin -type f ! -name 'python3' -delete && \
     rm -rf /opt/carp-sidecar/lib/python3.*/site-packages/kubernetes/aio && \
     rm -rf /opt/carp-sidecar/include /opt/carp-sidecar/share /opt/carp-sidecar/lib64 && \
+    if command -v strip >/dev/null; then find /opt/carp-sidecar/lib -name '*.so' -exec strip --strip-unneeded {} +; fi && \
+    models="$(echo /opt/carp-sidecar/lib/python3.*/site-packages/kubernetes/client)" && \
+    /opt/carp-sidecar/bin/python3 -m compileall -q -b --invalidation-mode unchecked-hash -j 0 "$models" && \
+    find "$models" -name '*.py' -delete && \
     /opt/carp-sidecar/bin/python3 -m compileall -q --invalidation-mode unchecked-hash -j 0 /opt/carp-sidecar/lib && \
     echo /opt/carp-sidecar/app >"$(echo /opt/carp-sidecar/lib/python3.*/site-packages)/carp-sidecar.pth"
 # The interpreter that `carp-sidecar run` gets is the only file with capabilities; the plain one is a link to the base's.
@@ -86,8 +97,12 @@ COPY --from=build /opt/carp-sidecar/lib /opt/carp-sidecar/lib
 COPY --from=build /build/run /
 COPY --from=build /opt/carp-sidecar/app /opt/carp-sidecar/app
 # A builder that loses file capabilities on the way must not make an image that looks right.
+# And a package left behind that is needed after all is found here, not by a user.
 RUN ln -s /opt/carp-sidecar/app/bin/carp-sidecar /usr/local/bin/carp-sidecar && \
-    getcap /opt/carp-sidecar/bin/carp-python | grep -q 'cap_net_admin.*cap_net_raw' && carp-sidecar --version
+    getcap /opt/carp-sidecar/bin/carp-python | grep -q 'cap_net_admin.*cap_net_raw' && carp-sidecar --version && \
+    /opt/carp-sidecar/bin/python3 -I -c 'import pkgutil as p, importlib as i, sidecar as s; \
+[i.import_module(m.name) for m in p.walk_packages(s.__path__, "sidecar.") if not m.name.endswith("__main__")]; \
+from kubernetes import client, config; client.CoreV1Api, client.AppsV1Api, client.V1Secret, config.load_incluster_config'
 ENV LANG=C.UTF-8
 USER 65532:65532
 WORKDIR /
