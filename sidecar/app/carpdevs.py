@@ -109,12 +109,13 @@ class Carpdevs:
             if moved:
                 vhost.place(placements[id(vhost)])
                 vhost.driver.post(DemotionSet(ADDRESSES, 0))
-        self._monitor.ignore_renewals_on(self._own_interfaces())
+        self._monitor.ignore_renewals_on(self._renewed())
         carpdev.tell(up=interface.up, detail="" if interface.up else f"{carpdev.name} has no carrier")
 
-    def _own_interfaces(self) -> set[int]:
-        """The virtual-MAC interfaces of now."""
-        placements = (vhost.placement for carpdev in self._by_name.values() for vhost in carpdev.vhosts)
+    def _renewed(self) -> set[int]:
+        """The virtual-MAC interfaces where addresses are held now; on the others one that appears is a stranger's."""
+        vhosts = (vhost for carpdev in self._by_name.values() for vhost in carpdev.vhosts)
+        placements = (vhost.placement for vhost in vhosts if vhost.keeper.wanted)
         return {one.index for one in placements if one is not None and one.index != one.carpdev.index}
 
     def _open(self, carpdev: Carpdev, index: int) -> None:
@@ -153,17 +154,31 @@ class Carpdevs:
             elif any(vhost.placement and vhost.placement.index == index for vhost in carpdev.vhosts):
                 self.look_again(0.0)
 
-    def address_added(self, index: int) -> None:
-        """Our advertisements may have another source now."""
-        if any(index == carpdev.index for carpdev in self._by_name.values()):
-            self.look_again()
+    def address_added(self, index: int, address: bytes) -> None:
+        """One of ours on a backup goes again; else our advertisements may have another source now."""
+        for carpdev in self._by_name.values():
+            for vhost in carpdev.vhosts:
+                vhost.keeper.address_added(index, address)
+        self._address_changed(index, address)
+
+    def _address_changed(self, index: int, address: bytes) -> None:
+        """Look again when it is a carpdev's, or one of ours wherever it is."""
+        for carpdev in self._by_name.values():
+            ours = (one.packed for vhost in carpdev.vhosts for one in vhost.config.addresses)
+            if index == carpdev.index or (address in ours and not self._is_own(index)):
+                self.look_again()
+
+    def _is_own(self, index: int) -> bool:
+        """Whether an interface is one of ours."""
+        vhosts = (vhost for carpdev in self._by_name.values() for vhost in carpdev.vhosts)
+        return any(vhost.placement is not None and vhost.placement.index == index for vhost in vhosts)
 
     def address_removed(self, index: int, address: bytes) -> None:
         """One that we hold is put back at once."""
         for carpdev in self._by_name.values():
             for vhost in carpdev.vhosts:
                 vhost.keeper.address_removed(index, address)
-        self.address_added(index)
+        self._address_changed(index, address)
 
     def routes_changed(self) -> None:
         """Replies may have another way now."""

@@ -14,7 +14,7 @@ from typing import Final
 
 from sidecar.carp import events as on
 from sidecar.carp.auth import Authenticator, Key
-from sidecar.carp.config import Config, interval_us
+from sidecar.carp.config import Address, Config, interval_us
 from sidecar.carp.constants import MICROSECONDS
 from sidecar.carp.election import Election
 from sidecar.carp.receive import Receiver
@@ -69,6 +69,7 @@ class VirtualHost:
         self.driver = Driver(election, self._receiver(config, authenticator), ports)
         self.driver.drain = wire.drain_all
         self.keeper.on_repair = self._put_back
+        self.keeper.on_intrusion = self._intruded
         self.keeper.on_loss = lambda detail: self.driver.post(on.AddressesFailed(detail))
         wire.attach(config.vhid, self.driver.receive)
 
@@ -100,6 +101,10 @@ class VirtualHost:
         self._sender.place(self.config, carpdev.index, placement.mac, placement.sources)
         self.keeper.place(placement.index, self.config.addresses, placement.routes)
         self._announcer.place([announcement(placement.mac, address) for address in self.config.addresses])
+
+    def _intruded(self, address: Address) -> None:
+        text = "vhid=%d somebody gave this node %s, which another holds: taken away"
+        _log.warning(text, self.config.vhid, address)
 
     def _put_back(self) -> None:
         """The addresses had gone without us: neighbours must hear where they are, and people why."""

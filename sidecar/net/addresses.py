@@ -46,7 +46,8 @@ class AddressKeeper:
     """Owns a set of addresses on one interface, or none of them.
 
     ``lease``: whole seconds that the kernel keeps them after the last renewal, 0 for as long as the process likes.
-    ``on_repair`` is told when addresses were put back, ``on_loss`` when that is not possible.
+    ``on_repair`` is told when addresses were put back, ``on_loss`` when that is not possible, ``on_intrusion`` when one
+    that somebody else had put here was taken away.
     """
 
     def __init__(self, rtnl: Rtnl, clock: Callable[[], float], lease: int) -> None:
@@ -61,11 +62,17 @@ class AddressKeeper:
         self._repairs: list[float] = []
         self.on_repair: Callable[[], None] = lambda: None
         self.on_loss: Callable[[str], None] = lambda _detail: None
+        self.on_intrusion: Callable[[Address], None] = lambda _address: None
 
     @property
     def held(self) -> tuple[Address, ...]:
         """The addresses that are owned now."""
         return self._wanted if self._clock() < self._leased_until else ()
+
+    @property
+    def wanted(self) -> bool:
+        """Whether they are to be owned, be it that a lease ran out."""
+        return bool(self._wanted)
 
     def place(self, index: int, addresses: Sequence[Address], routes: Sequence[bytes] = ()) -> None:
         """Get ready to hold these on the interface of this index: everything is encoded here.
@@ -75,15 +82,16 @@ class AddressKeeper:
         """
         stale = [one for one in self._wanted if index != self._index or one not in addresses]
         if stale:
-            self._rtnl.request(
-                b"".join(message(RTM_DELADDR, NLM_F_ACK, _encoded(self._index, one, None)) for one in stale)
-            )
+            self._rtnl.request(b"".join(self._removal(one) for one in stale))
         self._index, self._placed = index, tuple(addresses)
         self.lend(self._lease)
-        self._remove = b"".join(message(RTM_DELADDR, NLM_F_ACK, _encoded(index, one, None)) for one in addresses)
+        self._remove = b"".join(self._removal(one) for one in addresses)
         self._routes = b"".join(routes)
         if self.held:
             self._rtnl.request(self._routes)
+
+    def _removal(self, address: Address) -> bytes:
+        return message(RTM_DELADDR, NLM_F_ACK, _encoded(self._index, address, None))
 
     def lend(self, lease: int) -> None:
         """Another lease from the next renewal on, in whole seconds; 0 for none.
@@ -132,6 +140,14 @@ class AddressKeeper:
             return os.strerror(failures[0])
         self._leased_until = now + self._lease if self._lease else math.inf
         return None
+
+    def address_added(self, index: int, address: bytes) -> None:
+        """The kernel said that an address is there: nobody elected this node to have it, so it goes."""
+        if self._wanted or index != self._index:
+            return
+        for one in self._placed:
+            if one.packed == address and self._rtnl.request(self._removal(one)) == [0]:
+                self.on_intrusion(one)
 
     def address_removed(self, index: int, address: bytes) -> None:
         """The kernel said that an address is gone: put it back, unless we let go of it or its lease ran out."""

@@ -79,6 +79,7 @@ class Host:
         self._keepsake = keepsake
         self._prepared: tuple[int, int] | None = None
         self._refused: set[routing.Route] = set()
+        self._told_own: set[tuple[str, str]] = set()
 
     @property
     def carpdev(self) -> str:
@@ -104,7 +105,9 @@ class Host:
 
     def _prepare(self, kernel: Kernel, carpdev: Interface) -> Placement:
         before = self._before(kernel.ipr, carpdev)
-        if not self._still_there(kernel.ipr, carpdev):
+        if self._still_there(kernel.ipr, carpdev):
+            self._tell_own_addresses(kernel.ipr)
+        else:
             self._refuse_own_addresses(kernel.ipr)
             self._clear(kernel.ipr, carpdev)
             self._prepared = None
@@ -122,13 +125,26 @@ class Host:
 
     def _refuse_own_addresses(self, ipr: IPRoute) -> None:
         """``ConfigError``: an address that this node has anyway cannot move. Nothing has been changed yet."""
-        for interface in interfaces(ipr):
-            for one in interface.addresses:
-                if one.address in self._addresses and not one.virtual:
-                    where = f"{interface.name} as {one.address}/{one.network.prefixlen}"
-                    rule = f"is an address of this node itself, on {where}"
-                    fix = "choose one that no node has of its own, or remove it there"
-                    raise ConfigError("addresses", one.address, rule, fix)
+        for address, where in sorted(self._own_addresses(ipr)):
+            fix = "choose one that no node has of its own, or remove it there"
+            raise ConfigError("addresses", address, f"is an address of this node itself, on {where}", fix)
+
+    def _tell_own_addresses(self, ipr: IPRoute) -> None:
+        """One that was given to the node meanwhile is not ours to take, and is owned beside the master's; told once."""
+        own = self._own_addresses(ipr)
+        for address, where in sorted(own - self._told_own):
+            text = "vhid=%d %s is an address of this node itself, on %s: two nodes have it; remove it there"
+            _log.error(text, self._vhid, address, where)
+        self._told_own = own
+
+    def _own_addresses(self, ipr: IPRoute) -> set[tuple[str, str]]:
+        """Virtual addresses that an interface of the node has of its own, each with where."""
+        return {
+            (str(one.address), f"{interface.name} as {one.address}/{one.network.prefixlen}")
+            for interface in interfaces(ipr)
+            for one in interface.addresses
+            if one.address in self._addresses and not one.virtual and interface.mac != virtual_mac(self._vhid)
+        }
 
     def _still_there(self, ipr: IPRoute, carpdev: Interface) -> bool:
         if self._prepared is None or self._prepared[0] != carpdev.index:

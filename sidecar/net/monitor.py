@@ -25,7 +25,6 @@ _RECEIVE: Final = 65536
 _BUFFER: Final = 1 << 20
 _SO_RCVBUFFORCE: Final = 33
 _LINK: Final = struct.Struct("=BxHiII")
-_ADDR: Final = struct.Struct("=BBBBI")
 _MAX_BATCH: Final = 64
 _MOST_IGNORED: Final = 255
 _TABLE, _MAIN = 4, 254
@@ -40,8 +39,8 @@ class Watcher(Protocol):
     def link_removed(self, index: int, name: str) -> None:
         """An interface is gone."""
 
-    def address_added(self, index: int) -> None:
-        """An interface has an address more, or one changed."""
+    def address_added(self, index: int, address: bytes) -> None:
+        """An interface has an address more (packed), or one changed."""
 
     def address_removed(self, index: int, address: bytes) -> None:
         """An interface has lost an address (packed)."""
@@ -100,9 +99,9 @@ class Monitor:
         if kind in (_RTM_NEWLINK, _RTM_DELLINK):
             self._link(kind, body)
         elif kind == _RTM_NEWADDR:
-            self._watcher.address_added(_ADDR.unpack_from(body)[4])
+            self._watcher.address_added(*self._address(kind, body))
         elif kind == _RTM_DELADDR:
-            self._address_removed(kind, body)
+            self._watcher.address_removed(*self._address(kind, body))
         elif kind in (_RTM_NEWROUTE, _RTM_DELROUTE) and body[_TABLE] == _MAIN:
             self._watcher.routes_changed()
 
@@ -116,11 +115,11 @@ class Monitor:
         else:
             self._watcher.link_changed(index, name, bool(flags & IFF_UP and flags & IFF_LOWER_UP))
 
-    def _address_removed(self, kind: int, body: bytes) -> None:
+    def _address(self, kind: int, body: bytes) -> tuple[int, bytes]:
         message = self._parsed(kind, body)
         text = message.get_attr("IFA_LOCAL") or message.get_attr("IFA_ADDRESS")
         family = socket.AF_INET6 if ":" in text else socket.AF_INET
-        self._watcher.address_removed(message["index"], socket.inet_pton(family, text))
+        return message["index"], socket.inet_pton(family, text)
 
     def _parsed(self, kind: int, body: bytes) -> Any:
         head = struct.pack("=IHHII", 16 + len(body), kind, 0, 0, 0)

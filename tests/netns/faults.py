@@ -156,7 +156,7 @@ def _drop_at_port(member: Member, side: str, *, heal: bool) -> None:
         switch.run(["tc", "qdisc", "del", "dev", port, "clsact"], check=True)
         return
     switch.run(["tc", "qdisc", "add", "dev", port, "clsact"], check=True)
-    drop = ["tc", "filter", "add", "dev", port, side, "matchall", "action", "drop"]
+    drop = ["tc", "filter", "add", "dev", port, side, "bpf", "da", "bytecode", "1,6 0 0 2"]  # TC_ACT_SHOT
     switch.run(drop, check=True)
 
 

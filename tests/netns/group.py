@@ -142,10 +142,10 @@ class Member:
         """What the status remembers of its transitions, oldest first."""
         return [f"{one['from']} -> {one['to']}: {one['reason']}" for one in self.vhost(vhid)["transitions"]]
 
-    def http(self, path: str, method: str = "GET") -> Page:
+    def http(self, path: str, method: str = "GET", seconds: float = 10.0) -> Page:
         """Ask the HTTP server on the node's loopback; ``ConnectionRefusedError`` while nobody listens."""
         with self.node.socket(socket.AF_INET, socket.SOCK_STREAM) as client:
-            client.settimeout(10.0)
+            client.settimeout(seconds)
             client.connect(("127.0.0.1", HTTP_PORT))
             client.sendall(f"{method} {path} HTTP/1.0\r\n\r\n".encode())
             with client.makefile("rb") as answer:

@@ -28,7 +28,7 @@ class Heard:
     def link_removed(self, index: int, name: str) -> None:
         self.gone.append(name)
 
-    def address_added(self, index: int) -> None:
+    def address_added(self, index: int, address: bytes) -> None:
         self.added.append(index)
 
     def address_removed(self, index: int, address: bytes) -> None:
