@@ -55,7 +55,8 @@ local stratum {{ int . }}
 {{- end }}
 cmdport 0
 bindcmdaddress /run/chrony/chronyd.sock
-pidfile /run/chrony/chronyd.pid
+# The socket takes its place: a file left by a killed chronyd would name process 1, which the next one is, and it would refuse to start.
+pidfile /run/chrony/chronyd.sock
 {{- range .directives }}
 {{ . }}
 {{- end }}
