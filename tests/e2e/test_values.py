@@ -104,6 +104,14 @@ def site(cluster: Cluster) -> Iterator[Site]:
             cluster.kubectl("delete", "namespace", NAMESPACE, "--wait")
 
 
+@pytest.fixture
+def afterwards(site: Site) -> Iterator[ExitStack]:
+    """What is to be undone; not before a failed test's evidence has been collected."""
+    with ExitStack() as stack:
+        stack.callback(uninstall, site.cluster)
+        yield stack
+
+
 def uninstall(cluster: Cluster) -> None:
     cluster.helm("uninstall", RELEASE, "-n", NAMESPACE, "--wait", "--cascade=foreground", "--ignore-not-found")
 
@@ -120,19 +128,17 @@ def prepared(site: Site, name: str, stack: ExitStack) -> Way:
 
 @pytest.mark.parametrize("name", some(INSTALLED))
 def test_a_way_of_use_is_installed_by_helm_and_serves_its_addresses(
-    site: Site, name: str, record_property: Any
+    site: Site, name: str, afterwards: ExitStack, record_property: Any
 ) -> None:
-    with ExitStack() as stack:
-        way = prepared(site, name, stack)
-        stack.callback(uninstall, site.cluster)
-        took = way.helm("install")
-        way.check()
-        record_property("install", f"{took:.1f} s")
-        print(f"{name}: helm install --wait {took:.1f} s")
-        if name == "no-nodes":
-            knows_no_errors(site.cluster)
-        if LONG and way.values.get("test", {}).get("enabled", True):
-            site.cluster.helm("test", RELEASE, "-n", NAMESPACE, "--timeout=120s", timeout=150)
+    way = prepared(site, name, afterwards)
+    took = way.helm("install")
+    way.check()
+    record_property("install", f"{took:.1f} s")
+    print(f"{name}: helm install --wait {took:.1f} s")
+    if name == "no-nodes":
+        knows_no_errors(site.cluster)
+    if LONG:
+        site.cluster.helm("test", RELEASE, "-n", NAMESPACE, "--logs", "--timeout=120s", timeout=150)
 
 
 def knows_no_errors(cluster: Cluster) -> None:
@@ -148,25 +154,25 @@ def knows_no_errors(cluster: Cluster) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in some(CHANGED) if name != "default"])
-def test_the_default_becomes_a_way_of_use_and_comes_back(site: Site, name: str, record_property: Any) -> None:
-    with ExitStack() as stack:
-        default = Way(site, "default")
-        stack.callback(uninstall, site.cluster)
-        default.helm("install")
-        default.check()
-        way = prepared(site, name, stack)
-        for turn, which in (("there", way), ("back", default)):
-            with site.cluster.client.ask(default.addresses[0]) as asking:
-                if name in SAME_GROUP:
-                    asking.wait_until_heard(default.addresses[0])
-                    asking.reset()
-                took = which.helm("upgrade")
-                which.check()
-                figures = tell(asking, default.addresses[0])
-            record_property(turn, f"{took:.1f} s, {figures}")
-            print(f"{name} {turn}: helm upgrade --wait {took:.1f} s, {figures}")
+def test_the_default_becomes_a_way_of_use_and_comes_back(
+    site: Site, name: str, afterwards: ExitStack, record_property: Any
+) -> None:
+    default = Way(site, "default")
+    default.helm("install")
+    default.check()
+    way = prepared(site, name, afterwards)
+    for turn, which in (("there", way), ("back", default)):
+        with site.cluster.client.ask(default.addresses[0]) as asking:
             if name in SAME_GROUP:
-                assert asking.outcomes.longest[default.addresses[0]].seconds <= TAKEOVER_SECONDS
+                asking.wait_until_heard(default.addresses[0])
+                asking.reset()
+            took = which.helm("upgrade")
+            which.check()
+            figures = tell(asking, default.addresses[0])
+        record_property(turn, f"{took:.1f} s, {figures}")
+        print(f"{name} {turn}: helm upgrade --wait {took:.1f} s, {figures}")
+        if name in SAME_GROUP:
+            assert asking.outcomes.longest[default.addresses[0]].seconds <= TAKEOVER_SECONDS
 
 
 def tell(asking: Asking, address: str) -> str:
