@@ -1,0 +1,161 @@
+"""Two nodes of one contender, a client that asks each millisecond, and an observer of wire and kernels.
+
+The better node is `node1`. What happened is read when the stage is closed; nothing is computed while it plays.
+"""
+
+import array
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from sys import executable
+
+from sidecar.lab.capture import Capture
+from sidecar.lab.owners import OwnerWatch
+from sidecar.lab.space import Process
+from sidecar.lab.topology import Network, Node
+from tests.bench.contenders import NUMBERS, SERVICE, Contender
+from tests.bench.figures import Advert, Event, Ownership, Probe, Seen
+
+HERE = Path(__file__).parent
+PROBES = "/run/probes"
+SETTLE_SECONDS = 20.0
+AFTER_SECONDS = 0.5
+SOURCE = slice(26, 30)
+"""Of an IPv4 packet in an Ethernet frame."""
+
+
+def serve_time(node: Node, folder: Path) -> None:
+    """What the address is for runs on the node."""
+    argv = [executable, "-I", "-S", str(HERE / "responder.py"), str(node.number)]
+    node.spawn(argv, log=folder / f"responder-{node.name}.log")
+
+
+class Stage:
+    """``events`` is what was done; ``seen()`` what came of it."""
+
+    def __init__(self, contender: Contender, folder: Path, luck: random.Random) -> None:
+        self.contender = contender
+        self.events: list[Event] = []
+        self._folder = folder
+        self._luck = luck
+        self._daemons: dict[int, Process] = {}
+        self._wall = time.time() - time.monotonic()
+        self.network = Network()
+        self.watch = OwnerWatch([SERVICE.address])
+        try:
+            self.nodes = [self.network.add_node(f"node{rank + 1}", number) for rank, number in enumerate(NUMBERS)]
+            self.client = self.network.add_node("client", 200)
+            self._adverts = Capture(self.network.switch.pid, "br0", "ip proto 112")
+            for node in self.nodes:
+                self._furnish(node)
+            argv = [executable, "-I", "-S", str(HERE / "prober.py"), SERVICE.address, PROBES]
+            self._prober = self.client.spawn(argv, log=folder / "prober.log")
+        except BaseException:
+            self.close()
+            raise
+
+    def _furnish(self, node: Node) -> None:
+        self.watch.attach(node)
+        serve_time(node, self._folder)
+
+    # -- the nodes
+
+    def start(self, rank: int) -> None:
+        """Start the contender on a node."""
+        node = self.nodes[rank]
+        log = self._folder / f"{self.contender.key}-{node.name}.log"
+        self._daemons[rank] = self.contender.start(node, log, rank)
+
+    def daemon(self, rank: int) -> Process:
+        """The process that runs there."""
+        return self._daemons[rank]
+
+    def settle(self) -> None:
+        """Both run, the better one alone owns the address, and some of its interval has passed, by chance."""
+        self._wait_for_owner(0)
+        time.sleep(max(1.0, 2 * self.contender.interval) + self._luck.random() * self.contender.interval)
+
+    def _wait_for_owner(self, rank: int) -> None:
+        wanted = frozenset({self.nodes[rank].name})
+        end = time.monotonic() + SETTLE_SECONDS
+        while self.watch.owners(SERVICE.address) != wanted:
+            if time.monotonic() > end:
+                raise RuntimeError(f"{self.contender.key}: {set(wanted)} does not own {SERVICE.address} alone")
+            time.sleep(0.005)
+
+    def _do(self, kind: str, old: int, act: Callable[[], None]) -> None:
+        """Act, wait until the address is on the other node alone, and a little longer."""
+        at = time.monotonic()
+        act()
+        self._wait_for_owner(1 - old)
+        time.sleep(AFTER_SECONDS)
+        self.events.append(Event(kind, at, time.monotonic(), NUMBERS[old], NUMBERS[1 - old]))
+
+    # -- what is done to them
+
+    def crash(self) -> None:
+        """The master's node loses its power; it comes back later, and takes the address again."""
+        self._do("crash", 0, self._cut)
+        self.nodes[0].boot()
+        self._furnish(self.nodes[0])
+        self.come_back()
+
+    def _cut(self) -> None:
+        self.watch.detach(self.nodes[0].name)
+        self.nodes[0].power_off()
+
+    def stop(self) -> None:
+        """The master's daemon is told to end; it is started again later, and takes the address again."""
+        self._do("stop", 0, lambda: self._daemons[0].send_signal(15))
+        self._daemons[0].stop(10.0)
+        self.come_back()
+
+    def resign(self) -> None:
+        """Ours only: the master is told to hand over for a while."""
+        argv = [executable, "-m", "sidecar", "resign", "--for", "2"]
+        env = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(HERE.parents[1])}
+        self._do("resign", 0, lambda: self._run(argv, env))
+        self._do("return", 1, lambda: None)
+        self.settle()
+
+    def _run(self, argv: list[str], env: dict[str, str]) -> None:
+        self.nodes[0].spawn(argv, env=env)
+
+    def come_back(self) -> None:
+        """The better node's daemon starts."""
+        self._do("return", 1, lambda: self.start(0))
+        self.settle()
+
+    # -- what was seen
+
+    def seen(self) -> Seen:
+        """Everything until now; the client asks no more."""
+        self._prober.stop(5.0)
+        numbers = array.array("d", self.client.path(PROBES).read_bytes())
+        probes = [Probe(numbers[at], numbers[at + 1], int(numbers[at + 2])) for at in range(0, len(numbers), 3)]
+        adverts = [Advert(frame.time_ns / 1e9 - self._wall, frame.data[SOURCE][3]) for frame in self._adverts.frames]
+        of = {node.name: node.number for node in self.nodes}
+        changes = [Ownership(one.at, frozenset(of[name] for name in one.owners)) for one in self.watch.changes]
+        return Seen(probes, adverts, changes)
+
+    def close(self) -> None:
+        """Take everything down."""
+        if hasattr(self, "_adverts"):
+            self._adverts.close()
+        self.watch.close()
+        self.network.close()
+
+
+@contextmanager
+def stage_for(contender: Contender, folder: Path, luck: random.Random) -> Iterator[Stage]:
+    """Both nodes run and the better one is master; gone afterwards."""
+    stage = Stage(contender, folder, luck)
+    try:
+        stage.start(0)
+        stage.start(1)
+        stage.settle()
+        yield stage
+    finally:
+        stage.close()
