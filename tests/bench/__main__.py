@@ -25,7 +25,8 @@ PICTURES: Final = CHECKOUT / "docs" / "pictures"
 HOSTS: Final = 255
 HOW: Final = (
     "A client asks for the time each millisecond, so requests lost are milliseconds of silence. Both nodes, the client "
-    "and the switch are network namespaces of one kernel. carp-sidecar runs with its defaults but for the interval."
+    "and the switch are network namespaces of one kernel. carp-sidecar runs with its defaults but for the interval. "
+    "A shared machine is noisy: compare rows, not runs."
 )
 IDLE = ("ours-1s", "ucarp", "keepalived-1s", "ours-100ms", "keepalived-100ms", "ours-20ms", "keepalived-10ms")
 
@@ -130,7 +131,7 @@ class Bench:
         return (
             f"Written by `make bench` on {self.began}: {machine()}; {self.rounds} rounds at a second, "
             f"{self.rounds * 3 // 2} below, seed {self.chosen.seed}; load {loads[0]:.1f}-{loads[-1]:.1f}, "
-            f"{stolen:.1f} s stolen by the hypervisor. Medians [least-most]. The machine is noisy: compare rows, not runs."
+            f"{stolen:.1f} s stolen by the hypervisor. Medians [least-most]."
         )
 
     def write(self) -> None:
