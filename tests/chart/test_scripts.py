@@ -60,7 +60,9 @@ def members(server: Server, ready: int) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_unsettling_writes_what_is_new_every_time_and_ends_when_all_are_ready(installed: Server, tmp_path: Path) -> None:
+def test_unsettling_writes_what_is_new_every_time_and_ends_when_all_are_ready(
+    installed: Server, tmp_path: Path
+) -> None:
     members(installed, 3)
     code, said = run_hook(installed, tmp_path, "unsettle", NAMESPACE, NAME, "7", "30")
     assert (code, said) == (0, "all 3 members are Ready\n")

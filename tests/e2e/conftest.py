@@ -13,7 +13,7 @@ import pytest
 
 from tests.e2e.cluster import Cluster, ClusterError
 from tests.e2e.cluster.client import Asking
-from tests.e2e.product import ADDRESS, Product, archives
+from tests.e2e.product import ADDRESS, Product, another, archives
 
 KEPT = Path(__file__).parents[2] / "build" / "e2e"
 CLUSTER_SECONDS = 600  # a test may be the one that waits for the cluster
@@ -39,11 +39,16 @@ def cluster() -> Iterator[Cluster]:
         made.down()
 
 
-@pytest.fixture(scope="module")
-def product(cluster: Cluster) -> Iterator[Product]:
-    """Installed by `helm install --wait`, taken away in the end."""
-    for archive in archives(cluster.layout.name):
+@pytest.fixture(scope="session")
+def images(cluster: Cluster) -> None:
+    """Our images on every node, and another sidecar with the tag NEXT."""
+    for archive in [*archives(cluster.layout.name), another(cluster.layout.name)]:
         cluster.load_image(archive)
+
+
+@pytest.fixture(scope="module")
+def product(cluster: Cluster, images: None) -> Iterator[Product]:
+    """Installed by `helm install --wait`, taken away in the end."""
     made = Product(cluster)
     try:
         made.install()

@@ -1,8 +1,11 @@
 """The product on the cluster: our images, our chart, one virtual address; what the API and the kernels say of it."""
 
+import copy
 import fcntl
 import json
 import subprocess
+import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +24,7 @@ RELEASE = "carp"
 DAEMONSET = "carp-carp-sidecar"
 NODE_LABEL = f"carp-sidecar.io/vhid-{VHID}"
 SECRET = "carp-passphrases"
+PASSPHRASE = "only-for-this-test"
 AFTERWARDS_SECONDS = 5.0
 SETTLE_SECONDS = 90.0  # 30 of the latch, after a start that may wait for the disk
 VALUES: dict[str, Any] = {
@@ -45,39 +49,100 @@ def archives(name: str) -> list[Path]:
     return [place / "carp-sidecar.tar", place / "carp-sidecar-chrony.tar"]
 
 
+def another(name: str) -> Path:
+    """The sidecar's image of `archives` with another tag, NEXT, and another content (a label), as an archive."""
+    place = cache() / "image" / "e2e" / name / "next.tar"
+    place.unlink(missing_ok=True)
+    script = (
+        'c=$(buildah from --pull-never "$1") && buildah config --label next=1 "$c" && buildah commit -q --rm "$c" "$2"'
+    )
+    names = ["localhost/carp-sidecar:TEST", "localhost/carp-sidecar:NEXT"]
+    subprocess.run(["bash", "-c", script, "another", *names], check=True, timeout=300)
+    subprocess.run(
+        ["buildah", "push", "--quiet", names[1], f"docker-archive:{place}:{names[1]}"], check=True, timeout=300
+    )
+    return place
+
+
 class Product:
-    """One release of the chart on a cluster."""
+    """One release of the chart on a cluster. `values`: beside VALUES, by dotted names; `nodes`: where its pods go."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(
+        self, cluster: Cluster, values: Mapping[str, Any] | None = None, *, name: str = RELEASE, nodes: int = 3
+    ) -> None:
         self.cluster = cluster
+        self.name = name
+        self.nodes = nodes
+        self.installed_seconds = 0.0
         chrony = {"image": {"tag": "TEST", "pullPolicy": "Never"}, "servers": [cluster.clock.address]}
-        self.values = {**VALUES, "ntp": {"chrony": chrony}}
+        self.values: dict[str, Any] = copy.deepcopy({**VALUES, "ntp": {"chrony": chrony}})
+        self._set(values or {})
 
-    def install(self) -> None:
-        self.cluster.kubectl("create", "secret", "generic", SECRET, "--from-literal=passphrases=only-for-this-test")
-        self._helm("install")
+    @property
+    def daemonset(self) -> str:
+        return f"{self.name}-carp-sidecar"
 
-    def upgrade(self, version: int = 3, **annotations: str) -> None:
-        """Replace every pod: its template gets other annotations."""
-        self.values["podAnnotations"] = annotations
-        self._helm("upgrade", version=version)
+    @property
+    def address(self) -> str:
+        return str(self.values["carp"]["addresses"][0])
 
-    def _helm(self, verb: str, version: int = 3) -> None:
-        values = self.cluster.folder / "values.yaml"
+    def install(self, version: int = 3) -> None:
+        """`helm install --wait`; `installed_seconds` is what it took."""
+        secret = ["create", "secret", "generic", SECRET, f"--from-literal=passphrases={PASSPHRASE}"]
+        self.cluster.kubectl(*secret, check=False)  # another release may have it already
+        began = time.monotonic()
+        self._helm("install", version=version)
+        self.installed_seconds = time.monotonic() - began
+
+    def upgrade(self, values: Mapping[str, Any], *, version: int = 3, check: bool = True, seconds: int = 240) -> bool:
+        """`helm upgrade --install --wait` with these values, by dotted names, besides those it has; whether it did."""
+        self._set(values)
+        return self._helm("upgrade", "--install", version=version, check=check, seconds=seconds)
+
+    def rollback(self, version: int = 3) -> None:
+        """Back to the release before. The values here are then no longer those of the cluster."""
+        self.cluster.helm("rollback", self.name, "--wait", "--timeout=240s", version=version, timeout=300)
+
+    def _set(self, values: Mapping[str, Any]) -> None:
+        for name, value in values.items():
+            *places, last = name.split(".")
+            inside = self.values
+            for place in places:
+                inside = inside.setdefault(place, {})
+            inside[last] = value
+
+    def _helm(self, *verb: str, version: int, check: bool = True, seconds: int = 240) -> bool:
+        values = self.cluster.folder / f"{self.name}-values.yaml"
         values.write_text(yaml.safe_dump(self.values))
-        words = [verb, RELEASE, str(CHART), "--values", str(values), "--wait", "--timeout=240s"]
-        self.cluster.helm(*words, version=version, timeout=300)
+        words = [*verb, self.name, str(CHART), "--values", str(values), "--wait", f"--timeout={seconds}s"]
+        return self.cluster.helm(*words, version=version, check=check, timeout=seconds + 60).returncode == 0
 
     def remove(self) -> None:
-        self.cluster.helm("uninstall", RELEASE, "--wait", "--cascade=foreground", check=False)
+        self.cluster.helm("uninstall", self.name, "--wait", "--cascade=foreground", check=False)
         self.cluster.kubectl("delete", "secret", SECRET, "--ignore-not-found")
 
     # ------------------------------------------------------------------------------------------------ what is so
 
+    @property
+    def selector(self) -> str:
+        """Of the members' pods."""
+        return f"app.kubernetes.io/instance={self.name},app.kubernetes.io/component=member"
+
     def pods(self) -> list[dict[str, Any]]:
-        """The members' pods."""
-        pods: list[dict[str, Any]] = self.cluster.get("pods", "-l", "carp-role")["items"]
+        """The members' pods, as soon as they have a role."""
+        pods: list[dict[str, Any]] = self.cluster.get("pods", "-l", f"{self.selector},carp-role")["items"]
         return pods
+
+    def carp(self, pod: str, *words: str) -> str:
+        """`carp-sidecar WORDS` in a pod."""
+        return self.cluster.kubectl("exec", pod, "-c", "carp", "--", "carp-sidecar", *words).stdout
+
+    def statuses(self) -> dict[str, Any]:
+        """`carp-sidecar status --json` of every pod, by node."""
+        return {
+            pod["spec"]["nodeName"]: json.loads(self.carp(pod["metadata"]["name"], "status", "--json"))
+            for pod in self.pods()
+        }
 
     def masters(self) -> list[str]:
         """The nodes whose pod is labelled master."""
@@ -85,19 +150,20 @@ class Product:
 
     def master_nodes(self) -> list[str]:
         """The nodes that are themselves labelled master."""
+        ours = {pod["spec"]["nodeName"] for pod in self.pods()}
         items = self.cluster.get("nodes", "-l", f"{NODE_LABEL}=master")["items"]
-        return [item["metadata"]["name"] for item in items]
+        return [item["metadata"]["name"] for item in items if item["metadata"]["name"] in ours]
 
     def owners(self) -> list[str]:
         """The nodes whose kernel has the address."""
-        return [name for name, node in self.cluster.nodes.items() if node.is_on and _has_address(node)]
+        return [name for name, node in self.cluster.nodes.items() if node.is_on and _has(node, self.address)]
 
     def ready(self) -> list[str]:
         """The nodes whose pod is Ready."""
-        return [pod["spec"]["nodeName"] for pod in self.pods() if _condition(pod, "Ready")]
+        return [pod["spec"]["nodeName"] for pod in self.pods() if is_ready(pod)]
 
     def wait_until_settled(self) -> str:
-        """Return the master's node once there is one, everybody agrees, and only it is Ready."""
+        """Return the master's node once there is one, everybody agrees, and only it is Ready (by `health`: all are)."""
         wait_for("one settled master", self._settled_for_a_while, SETTLE_SECONDS, 1)
         return self.masters()[0]
 
@@ -106,17 +172,20 @@ class Product:
 
     def _settled(self) -> bool:
         pods, masters = self.pods(), self.masters()
-        whole = len(pods) == len(self.cluster.nodes) and not any("deletionTimestamp" in pod["metadata"] for pod in pods)
-        return whole and len(masters) == 1 and self.master_nodes() == self.ready() == self.owners() == masters
+        whole = len(pods) == self.nodes and not any("deletionTimestamp" in pod["metadata"] for pod in pods)
+        ready, role = self.ready(), self.values.get("sidecar", {}).get("readiness", "role") == "role"
+        agreed = len(masters) == 1 and self.master_nodes() == self.owners() == masters
+        return whole and agreed and (ready == masters if role else len(ready) == self.nodes)
 
 
-def _condition(pod: dict[str, Any], name: str) -> bool:
-    return any(each["type"] == name and each["status"] == "True" for each in pod["status"].get("conditions", []))
+def is_ready(pod: dict[str, Any]) -> bool:
+    """Whether its condition Ready is true."""
+    return any(each["type"] == "Ready" and each["status"] == "True" for each in pod["status"].get("conditions", []))
 
 
-def _has_address(node: Any) -> bool:
+def _has(node: Any, address: str) -> bool:
     said = json.loads(node.exec("ip", "-json", "address", "show").stdout)
-    return any(each.get("local") == ADDRESS for interface in said for each in interface.get("addr_info", []))
+    return any(each.get("local") == address for interface in said for each in interface.get("addr_info", []))
 
 
 def show(record: Any, asking: Asking) -> None:

@@ -7,6 +7,8 @@ not the one that Helm writes: a field of two owners would end an upgrade in whic
 import sys
 import time
 
+STUCK_SECONDS = 10  # more than those need that only have to be told
+
 
 def unsettle(namespace: str, name: str, release: str, seconds: float) -> str:
     from kubernetes import client, config
@@ -15,16 +17,19 @@ def unsettle(namespace: str, name: str, release: str, seconds: float) -> str:
     apps = client.AppsV1Api()
     once = f"{release}-{time.time_ns() // 10**9}"
     patch = {"metadata": {"annotations": {"carp-sidecar.io/rollout": once}}}
-    until = time.monotonic() + seconds
+    began = time.monotonic()
+    until = began + seconds
     apps.patch_namespaced_daemon_set(name, namespace, patch, field_manager="carp-sidecar-hook", _request_timeout=5)
     ready = desired = 0
     while time.monotonic() < until:
         status = apps.read_namespaced_daemon_set_status(name, namespace, _request_timeout=5).status
         ready, desired = status.number_ready or 0, status.desired_number_scheduled or 0
+        if (status.updated_number_scheduled or 0) < desired:  # a rollout is stuck: the new ones may never be Ready
+            until = min(until, began + STUCK_SECONDS)
         if ready >= desired:
             return f"all {desired} members are Ready"
         time.sleep(0.5)
-    return f"{ready} of {desired} members are Ready after {seconds:g} s; going on"
+    return f"{ready} of {desired} members are Ready after {time.monotonic() - began:.0f} s; going on"
 
 
 try:

@@ -1,0 +1,102 @@
+"""What a rollout, or anything else that is done to the pods, looks like: to a client outside, and to the API."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from sidecar.lab.outcomes import Outcomes
+from tests.e2e.cluster.client import Asking
+from tests.e2e.cluster.shell import wait_for
+from tests.e2e.product import Product, is_ready, pass_time
+from tests.e2e.watching import Event, Watching
+
+RATE = 50.0
+FIRST_ANSWERS = 100
+NEW_SECONDS = 120.0
+
+
+@dataclass
+class Lost:
+    """Queries without an answer in a second: at the address, and at a server outside the cluster asked in turn with it.
+
+    What that one loses is the machine's doing (nobody runs while it stalls), and forgives as many at the address.
+    """
+
+    address: int = 0
+    beside: int = 0
+    asked: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.address} of {self.asked} lost, {self.beside} beside"
+
+    def at_most(self, number: int) -> bool:
+        return self.asked > 0 and self.address <= number + self.beside
+
+
+@dataclass
+class Rolled:
+    """`least`: the fewest pods Ready and not told to end while pods were replaced. `seconds`: what the change took."""
+
+    lost: Lost
+    least: int
+    seconds: float
+
+
+@contextmanager
+def client(product: Product) -> Iterator[Lost]:
+    """Ask the address 50 times a second, and as often a server outside; filled in at the end of the `with`."""
+    cluster, counted = product.cluster, Lost()
+    with cluster.client.ask(product.address, cluster.clock.address, rate=2 * RATE) as asking:
+        wait_for("first answers", lambda: asking.outcomes.answered > FIRST_ANSWERS, 30, 0.02)
+        asking.reset()
+        yield counted
+        pass_time(asking)
+        _count(asking, product.address, counted)
+
+
+def _count(asking: Asking, address: str, into: Lost) -> None:
+    outcomes: Outcomes = asking.stop()
+    by = Counter(asked for _, asked in outcomes.unanswered_at)
+    into.address, into.beside = by[address], sum(by.values()) - by[address]
+    into.asked = outcomes.sent // len(outcomes.addresses)
+
+
+def roll(product: Product, change: Callable[[], object], record: Any) -> Rolled:
+    """Do what replaces every pod, and wait until all are new, of one template, and Ready; figures into the report."""
+    before = {pod["metadata"]["uid"] for pod in product.pods()}
+    with client(product) as lost, Watching(product.cluster, "pods", "-l", product.selector) as watching:
+        began = time.monotonic()
+        change()
+        seconds = time.monotonic() - began
+        wait_for("every pod to be new and Ready", lambda: _all_new(product, before), NEW_SECONDS, 0.5)
+    rolled = Rolled(lost, least_ready(watching.events, product.nodes), seconds)
+    record("rollout", f"{lost}; {seconds:.1f} s; {rolled.least} Ready at least")
+    print(f"{lost}; {seconds:.1f} s; {rolled.least} Ready at least")
+    return rolled
+
+
+def _all_new(product: Product, before: set[str]) -> bool:
+    pods = product.pods()
+    templates = {pod["metadata"]["labels"]["controller-revision-hash"] for pod in pods}
+    new = len(pods) == product.nodes and not before & {pod["metadata"]["uid"] for pod in pods}
+    return new and len(templates) == 1 and all(map(is_ready, pods))
+
+
+def least_ready(events: Iterable[Event], members: int) -> int:
+    """The fewest pods Ready and not told to end, from the first one's end until all `members` new ones are Ready."""
+    ready: dict[str, bool] = {}
+    ended: set[str] = set()
+    least = members
+    for _, pod in events:
+        uid = pod["metadata"]["uid"]
+        if "deletionTimestamp" in pod["metadata"]:
+            ended.add(uid)
+        ready[uid] = is_ready(pod) and uid not in ended
+        if ended:
+            least = min(least, sum(ready.values()))
+        if len(ended) >= members and sum(ready.values()) >= members:
+            break
+    return least
