@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from sidecar.carp.config import Address
+from sidecar.carp.conflicts import Conflict, Verdict
 from sidecar.carp.effects import Reason, State
 from sidecar.carp.status import Status
 
@@ -73,3 +74,7 @@ class VhostReport:
     transition_counts: Mapping[tuple[State, State, Reason], int]
     lateness: Histogram
     """How late deadlines were handled, in seconds."""
+    conflicts: tuple[Conflict, ...] = ()
+    """Who else answers for the addresses."""
+    claims: Mapping[Verdict, int] = field(default_factory=dict)
+    """ARP and neighbour discovery of others about the addresses, by what it is to us, since start."""

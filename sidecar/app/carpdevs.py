@@ -13,9 +13,11 @@ from typing import Final
 from sidecar.app.vhost import VirtualHost
 from sidecar.carp.demotion import ADDRESSES
 from sidecar.carp.events import CarpdevChanged, DemotionSet
-from sidecar.errors import ExhaustedError, SidecarError
+from sidecar.errors import ExhaustedError, HostError, SidecarError
 from sidecar.net.host import Placement
+from sidecar.net.interface import Interface
 from sidecar.net.monitor import Monitor
+from sidecar.net.neighbours import NeighbourWatch
 from sidecar.net.wire import Wire
 
 _log: Final = logging.getLogger(__name__)
@@ -30,6 +32,7 @@ class Carpdev:
     def __init__(self, name: str) -> None:
         self.name = name
         self.wire = Wire()
+        self.neighbours = NeighbourWatch()
         self.vhosts: list[VirtualHost] = []
         self.index = 0
         self.up = False
@@ -103,12 +106,13 @@ class Carpdevs:
             return
         interface = found.carpdev
         if interface.index != carpdev.index:
-            self._open(carpdev, interface.index)
+            self._open(carpdev, interface)
         for vhost in carpdev.vhosts:
             moved = vhost.placement is None or placements[id(vhost)] != vhost.placement
             if moved:
                 vhost.place(placements[id(vhost)])
                 vhost.driver.post(DemotionSet(ADDRESSES, 0))
+            carpdev.neighbours.heed(vhost.config.vhid, vhost.config.addresses, vhost.conflicts.see)
         self._monitor.ignore_renewals_on(self._renewed())
         carpdev.tell(up=interface.up, detail="" if interface.up else f"{carpdev.name} has no carrier")
 
@@ -118,19 +122,24 @@ class Carpdevs:
         placements = (vhost.placement for vhost in vhosts if vhost.keeper.wanted)
         return {one.index for one in placements if one is not None and one.index != one.carpdev.index}
 
-    def _open(self, carpdev: Carpdev, index: int) -> None:
+    def _open(self, carpdev: Carpdev, interface: Interface) -> None:
         loop = asyncio.get_running_loop()
         if carpdev.wire.fileno() >= 0:
             loop.remove_reader(carpdev.wire.fileno())
-        carpdev.wire.open(index, carpdev.name)
-        carpdev.index = index
+        carpdev.wire.open(interface.index, carpdev.name)
+        carpdev.index = interface.index
         loop.add_reader(carpdev.wire.fileno(), carpdev.wire.drain)
+        try:
+            carpdev.neighbours.open(carpdev.name, interface.mac)
+        except HostError as error:
+            _log.error("address conflicts will not be noticed: %s", error)
 
     def _lose(self, carpdev: Carpdev, detail: str) -> None:
         carpdev.tell(up=False, detail=detail)
         if carpdev.wire.fileno() >= 0:
             asyncio.get_running_loop().remove_reader(carpdev.wire.fileno())
         carpdev.wire.close()
+        carpdev.neighbours.close()
         carpdev.index = 0
         for vhost in carpdev.vhosts:
             vhost.place(None)
@@ -202,6 +211,7 @@ class Carpdevs:
             if carpdev.wire.fileno() >= 0:
                 loop.remove_reader(carpdev.wire.fileno())
             carpdev.wire.close()
+            carpdev.neighbours.close()
         await loop.run_in_executor(self._thread, undo)
         self._thread.shutdown()
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from sidecar.carp.config import interval_us
+from sidecar.carp.conflicts import ConflictKind, describe
 from sidecar.carp.constants import MICROSECONDS
 from sidecar.carp.effects import State
 from sidecar.kube.wire import Happening, Notice, VhostNotice
@@ -17,6 +18,8 @@ _ALONE: Final = 3
 _UNTOLD: Final = 16
 _AUTH_PAUSE: Final = 600.0
 """Seconds between two Events about advertisements that no key of ours signed."""
+_CONFLICT_PAUSE: Final = 600.0
+"""Seconds between two Events about the same conflict, which may come and go."""
 
 
 def vhost_notice(report: VhostReport, since: str) -> VhostNotice:
@@ -61,6 +64,7 @@ class Chronicle:
         self._roles: dict[int, Role] = {}
         self._demotions: dict[int, int] = {}
         self._forged: dict[int, tuple[int, float]] = {}
+        self._conflicts: dict[tuple[int, ConflictKind, bytes], float] = {}
         self._since: dict[int, tuple[float, str]] = {}
 
     @property
@@ -86,6 +90,7 @@ class Chronicle:
             self._follow_role(report)
             self._follow_demotion(report)
             self._follow_forgeries(report)
+            self._follow_conflicts(report)
 
     def _note(self, report: VhostReport, reason: str, text: str, *, warning: bool = False) -> None:
         note = f"vhid {report.status.config.vhid}: {text}"
@@ -120,6 +125,15 @@ class Chronicle:
             self._forged[vhid] = (count, report.now)
             text = f"{count - before} advertisements that no key of ours signed: another passphrase, or a stranger"
             self._note(report, "AuthenticationFailures", text, warning=True)
+
+    def _follow_conflicts(self, report: VhostReport) -> None:
+        vhid, now = report.status.config.vhid, report.now
+        self._conflicts = {key: at for key, at in self._conflicts.items() if now - at < _CONFLICT_PAUSE}
+        for one in report.conflicts:
+            key = (vhid, one.kind, one.address or one.source)
+            if key not in self._conflicts:
+                self._conflicts[key] = now
+                self._note(report, one.kind.value, describe(one), warning=True)
 
 
 def notice_of(reports: Sequence[VhostReport], chronicle: Chronicle, number: int, *, leaving: bool = False) -> Notice:

@@ -11,11 +11,15 @@ _log: Final = logging.getLogger("sidecar.carp")
 
 
 class ElectionObserver:
-    """Logs for one virtual host and tells ``on_state``, ``on_demotion`` and ``on_stopped``. Cannot change anything."""
+    """Logs for one virtual host and tells ``on_move`` and ``on_state``, ``on_demotion`` and ``on_stopped``.
+
+    Cannot change anything.
+    """
 
     def __init__(self, vhid: int, on_drop: Callable[[int, str, str], None]) -> None:
         self._vhid = vhid
         self._on_drop = on_drop
+        self.on_move: Callable[[State], None] = lambda _state: None
         self.on_state: Callable[[State], None] = lambda _state: None
         self.on_demotion: Callable[[DemotionChanged], None] = lambda _change: None
         self.on_stopped: Callable[[], None] = lambda: None
@@ -24,6 +28,7 @@ class ElectionObserver:
         """One INFO line with old, new and why."""
         why = f"{change.reason} ({change.detail})" if change.detail else change.reason
         _log.info("vhid=%d %s -> %s: %s", self._vhid, change.old, change.new, why)
+        self.on_move(change.new)
         self.on_state(change.new)
 
     def demotion_changed(self, change: DemotionChanged) -> None:

@@ -9,13 +9,16 @@ import random
 import secrets
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
+from sidecar.app.conflicts import ConflictWatch
+from sidecar.app.observer import ElectionObserver
 from sidecar.carp import events as on
 from sidecar.carp.auth import Authenticator, Key
 from sidecar.carp.config import Address, Config, interval_us
 from sidecar.carp.constants import MICROSECONDS
+from sidecar.carp.effects import State
 from sidecar.carp.election import Election
 from sidecar.carp.receive import Receiver
 from sidecar.carp.transmit import Transmitter
@@ -29,7 +32,7 @@ from sidecar.net.sender import AdvertisementSender
 from sidecar.net.wire import Wire
 from sidecar.report import VhostReport
 from sidecar.runtime.driver import Driver
-from sidecar.runtime.ports import Observer, Ports
+from sidecar.runtime.ports import Ports
 from sidecar.runtime.timer import DeadlineTimer
 
 _log: Final = logging.getLogger("sidecar.carp")
@@ -49,7 +52,7 @@ class Identity:
 class VirtualHost:
     """``driver`` runs the election; ``place`` follows the carpdev; ``believe`` follows the keys."""
 
-    def __init__(self, identity: Identity, host: Host, wire: Wire, rtnl: Rtnl, observer: Observer) -> None:
+    def __init__(self, identity: Identity, host: Host, wire: Wire, rtnl: Rtnl, observer: ElectionObserver) -> None:
         self.config = config = identity.config
         self.host = host
         self._wire = wire
@@ -63,11 +66,14 @@ class VirtualHost:
         self.keeper = AddressKeeper(rtnl, time.monotonic, identity.lease)
         self.follow_demotion(0)
         self._announcer = Announcer(wire.send, lambda: bool(self.keeper.held))
+        self.conflicts = ConflictWatch(config.vhid, wire.send, self._announcer.announce)
         self.timer = DeadlineTimer()
         ports = Ports(self._sender, self.keeper, self._announcer, self.timer, observer)
         election = Election(config, random.random)
         self.driver = Driver(election, self._receiver(config, authenticator), ports)
         self.driver.drain = wire.drain_all
+        self.driver.on_heard = self.conflicts.meet
+        observer.on_move = self._moved
         self.keeper.on_repair = self._put_back
         self.keeper.on_intrusion = self._intruded
         self.keeper.on_loss = lambda detail: self.driver.post(on.AddressesFailed(detail))
@@ -101,6 +107,13 @@ class VirtualHost:
         self._sender.place(self.config, carpdev.index, placement.mac, placement.sources)
         self.keeper.place(placement.index, self.config.addresses, placement.routes)
         self._announcer.place([announcement(placement.mac, address) for address in self.config.addresses])
+        self.conflicts.place(placement, self.config)
+
+    def _moved(self, state: State) -> None:
+        if state is State.MASTER:
+            self.conflicts.reign(self._interval(self.driver.demotion), self._lent(self.driver.demotion))
+        else:
+            self.conflicts.abdicate()
 
     def _intruded(self, address: Address) -> None:
         text = "vhid=%d somebody gave this node %s, which another holds: taken away"
@@ -116,8 +129,15 @@ class VirtualHost:
 
         It may be as long for one that is not demoted: advbase 0 with a large advskew.
         """
-        interval = interval_us(self.config.advbase, self.config.effective_advskew(demotion)) / MICROSECONDS
-        self.keeper.lend(max(self._lease, math.ceil(interval + _LEASE_MARGIN)) if self._lease else 0)
+        self.keeper.lend(self._lent(demotion))
+
+    def _lent(self, demotion: int) -> int:
+        """Whole seconds of a lease; 0 for none."""
+        return max(self._lease, math.ceil(self._interval(demotion) + _LEASE_MARGIN)) if self._lease else 0
+
+    def _interval(self, demotion: int) -> float:
+        """Seconds between two advertisements."""
+        return interval_us(self.config.advbase, self.config.effective_advskew(demotion)) / MICROSECONDS
 
     def believe(self, keys: Sequence[Key]) -> None:
         """Sign with the first of these keys and accept all of them from now on."""
@@ -141,10 +161,12 @@ class VirtualHost:
     def report(self) -> VhostReport:
         """What there is to say now."""
         carpdev = self._placement.carpdev.name if self._placement else self.host.carpdev
-        return self.driver.report(carpdev)
+        found = self.driver.report(carpdev)
+        return replace(found, conflicts=self.conflicts.conflicts, claims=self.conflicts.claims)
 
     def close(self) -> None:
         """Give the descriptors back. The election has stopped before."""
         self._announcer.stop()
+        self.conflicts.close()
         self._groups.close()
         self.timer.close()

@@ -10,7 +10,14 @@ from struct import pack
 from typing import Final
 
 from sidecar.carp.constants import PROTOCOL
-from sidecar.net.frames import ETH_P_IP, ETH_P_IPV6
+from sidecar.net.frames import (
+    ETH_P_ARP,
+    ETH_P_IP,
+    ETH_P_IPV6,
+    ICMPV6,
+    NEIGHBOUR_ADVERTISEMENT,
+    NEIGHBOUR_SOLICITATION,
+)
 
 Instruction = tuple[int, int, int, int]
 
@@ -22,6 +29,9 @@ _JEQ: Final = 0x15
 _JSET: Final = 0x45
 _RET: Final = 0x06
 _VLAN_TAG_PRESENT: Final = 0xFFFFF000 + 48
+_PACKET_TYPE: Final = 0xFFFFF000 + 4
+_TO_ANOTHER_HOST, _OUTGOING = 3, 4
+_MOST_NAMES: Final = 100
 _ETHERTYPE, _IPV4_FLAGS, _IPV4_PROTOCOL, _IPV6_NEXT, _ETHERNET, _IPV6_PAYLOAD = 12, 20, 23, 20, 14, 54
 _WHOLE: Final = 0x40000
 _NLMSG_TYPE, _IFA_INDEX, _RTM_NEWADDR = 4, 20, 20
@@ -69,6 +79,66 @@ def concerning(vhids: Iterable[int]) -> list[Instruction]:
 def _one_of(values: Sequence[int]) -> list[Instruction]:
     """Jump over the verdict that follows when the accumulator is one of the values (at most 255)."""
     return [(_JEQ, len(values) - index, 0, value) for index, value in enumerate(values)]
+
+
+def naming(v4: Iterable[bytes], v6: Iterable[bytes], mac: bytes) -> list[Instruction]:
+    """Untagged ARP and neighbour discovery that says who has one of these addresses (packed), or asks if it is free.
+
+    Not what goes to another host, nor the ordinary question of a client; of what this host (``mac``) sends only what
+    could come back to it. IPv6 addresses are told by their last 32 bits; the reader looks at all of them.
+    """
+    ours_v4 = _among(v4)
+    ours_v6 = _among(address[12:] for address in v6)
+    solicitation = [(_LD_W, 0, 0, 34), (_JEQ, len(ours_v6), 0, 0), *ours_v6]
+    discovery = [
+        (_LD_B, 0, 0, _IPV6_NEXT),
+        (_JEQ, 1, 0, ICMPV6),
+        _REFUSE,
+        (_LD_B, 0, 0, _IPV6_PAYLOAD),
+        (_JEQ, 2 + len(solicitation), 0, NEIGHBOUR_ADVERTISEMENT),
+        (_JEQ, 1, 0, NEIGHBOUR_SOLICITATION),
+        _REFUSE,
+        *solicitation,
+        (_LD_W, 0, 0, 74),
+        *ours_v6,
+    ]
+    resolution = [(_LD_W, 0, 0, 28), (_JEQ, len(ours_v4), 0, 0), *ours_v4, (_LD_W, 0, 0, 38), *ours_v4]
+    return [
+        *_within_reach(mac),
+        (_LD_W, 0, 0, _VLAN_TAG_PRESENT),
+        (_JEQ, 1, 0, 0),
+        _REFUSE,
+        (_LD_H, 0, 0, _ETHERTYPE),
+        (_JEQ, 1, 0, ETH_P_ARP),
+        (_JA, 0, 0, len(resolution)),
+        *resolution,
+        (_JEQ, 1, 0, ETH_P_IPV6),
+        _REFUSE,
+        *discovery,
+    ]
+
+
+def _within_reach(mac: bytes) -> list[Instruction]:
+    """Go on with what comes to this host, and with what it sends to a group or to itself."""
+    return [
+        (_LD_W, 0, 0, _PACKET_TYPE),
+        (_JEQ, 0, 1, _TO_ANOTHER_HOST),
+        _REFUSE,
+        (_JEQ, 0, 5, _OUTGOING),
+        (_LD_B, 0, 0, 0),
+        (_JSET, 3, 0, 1),
+        (_LD_W, 0, 0, 2),
+        (_JEQ, 1, 0, int.from_bytes(mac[2:6], "big")),
+        _REFUSE,
+    ]
+
+
+def _among(values: Iterable[bytes]) -> list[Instruction]:
+    """The verdict: whether the accumulator is one of these 32-bit values; of too many to compare, any."""
+    wanted = sorted({int.from_bytes(value, "big") for value in values})
+    if len(wanted) > _MOST_NAMES:
+        return [(_RET, 0, 0, _WHOLE)]
+    return [*_one_of(wanted), _REFUSE, (_RET, 0, 0, _WHOLE)]
 
 
 def not_new_addresses_on(indices: Iterable[int]) -> list[Instruction]:

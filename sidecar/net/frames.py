@@ -24,8 +24,8 @@ _ALL_NODES: Final = IPv6Address("ff02::1").packed
 _ALL_NODES_MAC: Final = bytes((0x33, 0x33, 0x00, 0x00, 0x00, 0x01))
 _TOS_LOW_DELAY: Final = 0x10
 _DONT_FRAGMENT: Final = 0x4000
-_ICMPV6: Final = 58
-_NEIGHBOUR_ADVERTISEMENT: Final = 136
+ICMPV6: Final = 58
+NEIGHBOUR_SOLICITATION, NEIGHBOUR_ADVERTISEMENT = 135, 136
 _OVERRIDE: Final = 0x20000000
 
 
@@ -78,11 +78,31 @@ def gratuitous_arp(mac: bytes, address: IPv4Address) -> bytes:
 
 def unsolicited_na(mac: bytes, address: IPv6Address) -> bytes:
     """A neighbour advertisement to all nodes with Override and the target's link-layer address (RFC 4861 7.2.6)."""
-    body = pack("!BBHI16sBB6s", _NEIGHBOUR_ADVERTISEMENT, 0, 0, _OVERRIDE, address.packed, 2, 1, mac)
-    pseudo = address.packed + _ALL_NODES + pack("!II", len(body), _ICMPV6)
+    body = pack("!BBHI16sBB6s", NEIGHBOUR_ADVERTISEMENT, 0, 0, _OVERRIDE, address.packed, 2, 1, mac)
+    return _ALL_NODES_MAC + mac + _icmpv6(address.packed, _ALL_NODES, body)
+
+
+def _icmpv6(source: bytes, destination: bytes, body: bytes) -> bytes:
+    """From the Ethernet type on, the checksum filled in."""
+    pseudo = source + destination + pack("!II", len(body), ICMPV6)
     body = body[:2] + pack("!H", internet_checksum(pseudo + body)) + body[4:]
-    network = ipv6_header(address.packed, _ALL_NODES, len(body), _ICMPV6)
-    return _ALL_NODES_MAC + mac + pack("!H", ETH_P_IPV6) + network + body
+    return pack("!H", ETH_P_IPV6) + ipv6_header(source, destination, len(body), ICMPV6) + body
+
+
+def arp_probe(mac: bytes, address: IPv4Address) -> bytes:
+    """Whether anybody has the address (RFC 5227 1.1, ARP Probe): without a sender, so that nobody learns from it."""
+    body = pack("!HHBBH6s4s6s4s", 1, ETH_P_IP, 6, 4, 1, mac, b"\0" * 4, b"\0" * 6, address.packed)
+    return (BROADCAST + mac + pack("!H", ETH_P_ARP) + body).ljust(60, b"\0")
+
+
+def neighbour_question(mac: bytes, source: bytes, address: IPv6Address) -> bytes:
+    """Whether anybody has the address, in our own name (RFC 4861 7.2.2).
+
+    Not without a source (RFC 4862): the answer to that goes to all nodes with Override set, and would move them all.
+    """
+    group = solicited_node_group(address)
+    body = pack("!BBHI16sBB6s", NEIGHBOUR_SOLICITATION, 0, 0, 0, address.packed, 1, 1, mac)
+    return bytes((0x33, 0x33)) + group[-4:] + mac + _icmpv6(source, group, body)
 
 
 def announcement(mac: bytes, address: Address) -> bytes:

@@ -15,6 +15,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from sidecar.carp.conflicts import ConflictKind, Verdict
 from sidecar.carp.effects import State
 from sidecar.carp.receive import DropReason
 from sidecar.report import Histogram, VhostReport
@@ -59,6 +60,7 @@ class Metrics(Collector):
         yield from _states(reports)
         yield self._causes.family(reports)
         yield from _advertisements(reports)
+        yield from _conflicts(reports)
         yield _lateness(reports)
         yield from _ntp(self._sources.ntp() or {})
         failed = GaugeMetricFamily(
@@ -160,6 +162,40 @@ def _advertisements(reports: Sequence[VhostReport]) -> Iterator[Metric]:
         for reason in sorted({*map(str, DropReason), *counters.dropped}):
             dropped.add_metric([vhid, reason], counters.dropped.get(reason, 0))
     yield from (sent, received, dropped)
+
+
+def _conflicts(reports: Sequence[VhostReport]) -> Iterator[Metric]:
+    """What others say of the addresses; only a master judges it."""
+    for name, kind, text in _CONFLICTS:
+        values = ((report, any(one.kind is kind for one in report.conflicts)) for report in reports)
+        yield _gauge(name, text, values)
+    claims = CounterMetricFamily(
+        "carp_address_claims_total",
+        "ARP and neighbour discovery that says who has the addresses: own (ours, reflected), expected (not judged), "
+        "member (the virtual MAC, though this node is master), stranger, wanted (asks whether it is free).",
+        labels=["vhid", "verdict"],
+    )
+    for report in reports:
+        for verdict in Verdict:
+            claims.add_metric([_vhid(report), verdict.value], report.claims.get(verdict, 0))
+    yield claims
+
+
+_CONFLICTS: Final = (
+    (
+        "carp_address_conflict",
+        ConflictKind.VIP_CONFLICT,
+        "1 while a stranger answers for a virtual address of this master.",
+    ),
+    (
+        "carp_split_brain_suspected",
+        ConflictKind.SPLIT_BRAIN,
+        (
+            "1 while this master has signs of another one that does not hear it, or that it does not hear. "
+            "0 is no proof: what is wholly cut off cannot be noticed."
+        ),
+    ),
+)
 
 
 def _lateness(reports: Iterable[VhostReport]) -> Metric:

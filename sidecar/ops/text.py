@@ -33,6 +33,7 @@ def summary(status: StatusView, now: float) -> Iterator[str]:
             f"demotion {words.demotion_text(vhost)}",
             f"ntp {ntp}",
             *(f"ALSO MASTER {peer['source']}" for peer in words.rivals(vhost, now)),
+            *(f"{one['kind']} {one['address'] or one['source']} {one['mac']}" for one in vhost["conflicts"]),
         ]
         yield "; ".join(parts)
 

@@ -6,9 +6,11 @@ Everything that shows the node (page, command, metrics, probes) shows this, so t
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
+from ipaddress import ip_address
 from typing import Final, NamedTuple, TypedDict
 
 from sidecar.carp.config import interval_us
+from sidecar.carp.conflicts import Conflict, describe
 from sidecar.carp.constants import FULL_DEMOTION, MICROSECONDS
 from sidecar.carp.effects import Reason, State
 from sidecar.carp.peers import Peer
@@ -63,6 +65,23 @@ class CountersView(TypedDict):
     dropped: dict[str, int]
 
 
+class ConflictView(TypedDict):
+    """Somebody else who answers for an address. ``kind``: the Event's name; ``address`` null: all of them.
+
+    ``source``: the address it advertises from, if it was heard so; ``says``: by what frame, last.
+    """
+
+    kind: str
+    address: str | None
+    mac: str
+    source: str | None
+    says: str
+    since: str
+    last_heard_s: float
+    count: int
+    text: str
+
+
 class VhostView(TypedDict):
     """One virtual host. ``since`` is null before the first state; ``resting_s`` counts down after a resign."""
 
@@ -83,6 +102,7 @@ class VhostView(TypedDict):
     transitions: list[TransitionView]
     handing_over: bool
     resting_s: float | None
+    conflicts: list[ConflictView]
 
 
 class StatusView(TypedDict):
@@ -163,6 +183,7 @@ def _vhost_view(report: VhostReport) -> VhostView:
         "transitions": [_transition_view(transition) for transition in report.transitions],
         "handing_over": status.handing_over,
         "resting_s": _rest(status, report.now),
+        "conflicts": [_conflict_view(conflict, report) for conflict in report.conflicts],
     }
 
 
@@ -205,6 +226,20 @@ def _transition_view(transition: Transition) -> TransitionView:
         "from": transition.old.value,
         "to": transition.new.value,
         "reason": f"{transition.reason}{detail}",
+    }
+
+
+def _conflict_view(conflict: Conflict, report: VhostReport) -> ConflictView:
+    return {
+        "kind": conflict.kind.value,
+        "address": str(ip_address(conflict.address)) if conflict.address else None,
+        "mac": conflict.mac.hex(":"),
+        "source": str(ip_address(conflict.source)) if conflict.source else None,
+        "says": conflict.says.value,
+        "since": iso(report.wall - (report.now - conflict.since)),
+        "last_heard_s": round(max(0.0, report.now - conflict.heard_at), 3),
+        "count": conflict.count,
+        "text": describe(conflict),
     }
 
 

@@ -83,6 +83,8 @@ def _verdict_of_master(vhost: VhostView, now: float) -> Sentence:
     if others:
         names = ", ".join(f"{peer['source']} (heard {span(peer['last_heard_s'])} ago)" for peer in others)
         return Sentence(Level.BAD, f"more than one master: this node and {names}; do they hear each other?")
+    if vhost["conflicts"]:
+        return Sentence(Level.BAD, "; ".join(f"{one['kind']}: {one['text']}" for one in vhost["conflicts"]))
     if not vhost["addresses_held"]:
         return Sentence(Level.BAD, "this node is master, but the kernel does not hold every address")
     if vhost["handing_over"]:

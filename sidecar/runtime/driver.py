@@ -57,6 +57,7 @@ class Driver:
         self.counters = Counters()
         self.recorder = Recorder()
         self.drain: Drain = lambda: None
+        self.on_heard: Callable[[Datagram], None] = lambda _datagram: None
 
     def believe(self, receiver: Receiver) -> None:
         """Check what arrives with other keys or addresses from now on."""
@@ -74,6 +75,7 @@ class Driver:
             self._observer.dropped(verdict, datagram.source)
             return
         self.counters.received += 1
+        self.on_heard(datagram)
         self._post(self._heard(verdict, datagram), self._clock())
 
     def _heard(self, accepted: Accepted, datagram: Datagram) -> on.AdvertisementReceived:

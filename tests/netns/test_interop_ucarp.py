@@ -40,8 +40,13 @@ class Ucarp:
         if how == "term":
             self._process.stop(5.0)
             return
-        self._process.send_signal(signal.SIGKILL)
+        self.kill()
         self.node.ip("addr flush to 10.77.0.100/32")
+
+    def kill(self) -> None:
+        """Its address stays."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGKILL)
 
 
 def leave(member: Member, how: str) -> None:

@@ -5,9 +5,10 @@ from dataclasses import replace
 import pytest
 
 from sidecar.app.notices import Chronicle, notice_of, vhost_notice
+from sidecar.carp.conflicts import Conflict, ConflictKind, Says
 from sidecar.carp.effects import State
 from sidecar.report import Counters, VhostReport
-from tests.unit.ops_reports import NOW, peer, report
+from tests.unit.ops_reports import ADDRESSES, NOW, peer, report
 
 
 def reasons(chronicle: Chronicle) -> list[str]:
@@ -112,3 +113,15 @@ def test_what_nobody_tells_is_bounded() -> None:
     chronicle = Chronicle()
     follow(chronicle, *([report(State.BACKUP), report(State.MASTER)] * 50))
     assert len(chronicle.untold) == 16
+
+
+def test_a_conflict_is_told_once_and_again_only_after_a_while() -> None:
+    """It comes and goes with every loss of a frame; each kind and each address is one of its own."""
+    chronicle = Chronicle()
+    stranger = Conflict(ConflictKind.VIP_CONFLICT, ADDRESSES[0].packed, b"\2\0\0\0\0\5", Says.REPLY, NOW, NOW)
+    other = replace(stranger, kind=ConflictKind.SPLIT_BRAIN)
+    for now, conflicts in ((0, (stranger,)), (10, ()), (20, (stranger,)), (30, (stranger, other)), (700, (stranger,))):
+        chronicle.follow([report(State.MASTER, now=NOW + now, conflicts=conflicts)])
+    told = [one for one in chronicle.untold if one.warning]
+    assert [one.reason for one in told] == ["VipConflict", "SplitBrainSuspected", "VipConflict"]
+    assert "02:00:00:00:00:05" in told[0].note
