@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import json
 import os
+import signal
 import socket
 import struct
 import sys
@@ -132,6 +133,7 @@ def main() -> int:
     options = parser.parse_args()
     if not 0 < options.rate <= RATE_MAX:
         parser.error(f"--rate {options.rate}: more than 0 and at most {RATE_MAX:.0f} a second")
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored when somebody started all this in the background
     with contextlib.suppress(BrokenPipeError, KeyboardInterrupt):
         asyncio.run(query(options.addresses, options.rate, options.seconds))
     return 0
