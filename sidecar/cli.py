@@ -15,6 +15,8 @@ from sidecar.errors import ConfigError, SidecarError
 from sidecar.settings.table import CONFIG, SETTINGS, Setting, env_name, flag_name
 
 if TYPE_CHECKING:
+    from sidecar.settings import RunSettings
+
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
 
 PROGRAM: Final = "carp-sidecar"
@@ -60,13 +62,24 @@ def _fail(error: SidecarError, code: int) -> int:
 
 
 def _run_command(args: argparse.Namespace) -> int:
-    from sidecar.settings import load
-
-    keys = (*(row.key for row in SETTINGS), CONFIG)
-    settings = load({key: getattr(args, key) for key in keys}, os.environ)
+    settings = _settings(args)
     from sidecar.app.main import run
 
     return run(settings)
+
+
+def _settings(args: argparse.Namespace) -> "RunSettings":
+    from sidecar.settings import load
+
+    keys = (*(row.key for row in SETTINGS), CONFIG)
+    return load({key: getattr(args, key) for key in keys}, os.environ)
+
+
+def _check(args: argparse.Namespace) -> int:
+    settings = _settings(args)
+    from sidecar.check import command
+
+    return command.main(settings, args.seconds)
 
 
 def _status(args: argparse.Namespace) -> int:
@@ -113,6 +126,7 @@ COMMANDS: Final = {
     "status": _status,
     "resign": _resign,
     "maintenance": _maintenance,
+    "check": _check,
     "sniff": _sniff,
     "lab": _lab,
 }
@@ -135,6 +149,7 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     _add_status(commands)
     _add_resign(commands)
     _add_maintenance(commands)
+    _add_check(commands)
     _add_sniff(commands)
     _add_lab(commands, needed="lab" in arguments[:1])
     return parser
@@ -147,12 +162,29 @@ def _add_run(commands: "Subparsers") -> None:
         description="The daemon. Each setting by flag, environment or file, in that precedence.",
         allow_abbrev=False,
     )
-    run.add_argument(flag_name(CONFIG), metavar="FILE", help=f"YAML file with settings ({env_name(CONFIG)})")
-    vhost = run.add_argument_group("the virtual host (several: vhosts: in the file)")
-    process = run.add_argument_group("the process")
+    _add_settings(run)
+
+
+def _add_settings(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(flag_name(CONFIG), metavar="FILE", help=f"YAML file with settings ({env_name(CONFIG)})")
+    vhost = parser.add_argument_group("the virtual host (several: vhosts: in the file)")
+    process = parser.add_argument_group("the process")
     for row in SETTINGS:
         _add_setting(vhost if row.of == "vhost" else process, row)
-    run.add_argument("--passphrase", "--password", "--pass", action=_Refuse, help=argparse.SUPPRESS)
+    parser.add_argument("--passphrase", "--password", "--pass", action=_Refuse, help=argparse.SUPPRESS)
+
+
+def _add_check(commands: "Subparsers") -> None:
+    check = commands.add_parser(
+        "check",
+        help="preflight: what would go wrong with run on this host",
+        description="The settings of run, looked at on this host: one line a finding, and what to do about it. Changes "
+        "nothing. Exit code 0 ok, 1 problems, 78 invalid settings.",
+        allow_abbrev=False,
+    )
+    listening = "how long to listen to the segment, 0 not at all (default: long enough to hear a master twice)"
+    check.add_argument("--seconds", type=_seconds, metavar="S", help=listening)
+    _add_settings(check)
 
 
 def _add_setting(group: argparse._ArgumentGroup, row: Setting) -> None:

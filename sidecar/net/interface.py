@@ -89,6 +89,12 @@ def interfaces(ipr: IPRoute) -> list[Interface]:
     return [_interface(link, addresses) for link in ipr.get_links()]
 
 
+def all_interfaces() -> list[Interface]:
+    """The same for whoever has no connection to the kernel."""
+    with IPRoute() as ipr:
+        return interfaces(ipr)
+
+
 def find(ipr: IPRoute, name: str) -> Interface | None:
     """One interface by name, or None when it is not there."""
     return next((one for one in interfaces(ipr) if one.name == name), None)

@@ -1,0 +1,68 @@
+"""How late this host wakes a timer, measured now, and which dead time it can hold; busy hours may be worse.
+
+A backup that is late only takes over late; a master that is late by two of its intervals loses the address to a backup
+that sees nothing wrong. So the dead time should be several times the worst lateness.
+"""
+
+import ctypes
+import select
+import time
+from collections.abc import Iterator
+from threading import Thread
+from typing import Final
+
+from sidecar.app.realtime import ask_for_realtime
+from sidecar.check.finding import Finding, ok, warning
+from sidecar.settings import VhostSettings
+
+SECONDS: Final = 1.0
+PERIOD: Final = 0.005
+MARGIN: Final = 3.0
+_FLOOR: Final = 0.035
+"""Seconds: the shortest dead time for which no false failover was seen under load (docs/benchmarks.md)."""
+
+
+def dead_time(settings: VhostSettings) -> float:
+    """carp(4): 3 x advbase + advskew/256 s, or three intervals of advskew/256 s where advbase is 0."""
+    config = settings.config
+    share = config.advskew / 256
+    return 3 * config.advbase + share if config.advbase else 3 * share
+
+
+def lateness() -> list[float]:
+    """Seconds that a timer was late, one after the other, as the daemon's own would be, ascending."""
+    late: list[float] = []
+    thread = Thread(target=_measure, args=(late,), name="timing")  # its scheduling is its own
+    thread.start()
+    thread.join()
+    return sorted(late)
+
+
+def _measure(late: list[float]) -> None:
+    ask_for_realtime()
+    poll = select.epoll()
+    due = time.monotonic() + PERIOD
+    end = due + SECONDS
+    while due < end:
+        poll.poll(max(0.0, due - time.monotonic()))
+        late.append(max(0.0, time.monotonic() - due))
+        due = max(due + PERIOD, time.monotonic())
+    poll.close()
+    ctypes.CDLL(None).munlockall()
+
+
+def holds(late: list[float]) -> float:
+    """The shortest dead time that this host can be trusted with, seconds."""
+    return max(_FLOOR, MARGIN * late[-1])
+
+
+def judge(settings: VhostSettings, late: list[float]) -> Iterator[Finding]:
+    """Whether the dead time of a virtual host is long enough here."""
+    dead, shortest = dead_time(settings), holds(late)
+    subject = f"dead time of vhid {settings.config.vhid}"
+    measured = f"timers here were up to {late[-1] * 1000:.1f} ms late, good for {shortest * 1000:.0f} ms"
+    if dead < shortest:
+        fix = "raise advskew or advbase on every node, grant CAP_SYS_NICE, or give the host less to do"
+        yield warning(subject, f"{dead * 1000:.0f} ms; {measured}", fix)
+    else:
+        yield ok(subject, f"{dead:.3f} s; {measured}")

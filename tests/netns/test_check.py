@@ -1,0 +1,96 @@
+"""`carp-sidecar check` on real nodes: what it finds is what `run` would meet, and it changes nothing."""
+
+from subprocess import CompletedProcess
+
+from sidecar.lab.services import start_chrony
+from tests import rivals
+from tests.netns.group import V4, VHID, Group, Member, until
+from tests.rivals import Service
+
+
+def check(member: Member, *more: str, **env: str) -> "CompletedProcess[str]":
+    """With the settings that its daemon has."""
+    return member.command("check", *more, **{**member.env, **env})
+
+
+def found(done: "CompletedProcess[str]", level: str) -> list[str]:
+    """The findings of a level."""
+    return [line.removeprefix(level).strip() for line in done.stdout.splitlines() if line.startswith(level)]
+
+
+def test_a_healthy_node_beside_a_master_has_no_problem(pair: Group) -> None:
+    third = pair.add()
+    start_chrony(third.node, pair.folder / "chrony.log", reference=None)
+    before = third.node.run(["ip", "address"]).stdout
+    done = check(third)
+    assert (done.returncode, found(done, "problem")) == (0, []), done.stdout + done.stderr
+    assert any("10.77.0.1 is master (advbase 1, advskew 0, carp-sidecar)" in line for line in found(done, "ok"))
+    assert third.node.run(["ip", "address"]).stdout == before
+
+
+def test_the_master_itself_finds_that_it_is_master_and_runs_here(pair: Group) -> None:
+    done = check(pair.members[0])
+    assert done.returncode == 0, done.stdout
+    assert any("this node is master" in line for line in found(done, "ok"))
+    assert any("runs here and answers" in line for line in found(done, "ok"))
+
+
+def test_another_passphrase_is_a_problem_that_says_what_is_different(pair: Group) -> None:
+    third = pair.add()
+    third.node.write("/run/passphrase", "another\n", 0o600)
+    done = check(third)
+    assert done.returncode == 1
+    assert any("10.77.0.1 signs otherwise: another passphrase" in line for line in found(done, "problem"))
+
+
+def test_other_addresses_are_told_from_another_passphrase(pair: Group) -> None:
+    done = check(pair.add(), CARP_ADDRESSES=f"{V4},10.77.0.150")
+    assert any(f"passphrase 1 is right, its addresses are {V4}" in line for line in found(done, "problem"))
+
+
+def test_the_masters_own_advskew_is_worth_a_warning(pair: Group) -> None:
+    done = check(pair.add(advskew=0))
+    assert any("as this node would be" in line for line in found(done, "warning"))
+
+
+def test_vrrp_of_the_same_number_is_a_problem(group: Group) -> None:
+    router = group.network.add_node("router", 77)
+    service = Service(VHID, "10.77.0.177")
+    rivals.keepalived(router, group.folder / "k.log", service, priority=100, interval=1.0, version=2)
+    until(lambda: service.address in router.addresses(), 10, "the router is master")
+    done = check(group.add())
+    assert done.returncode == 1
+    assert any("10.77.0.77 speaks VRRP with the same number" in line for line in found(done, "problem"))
+
+
+def test_ucarp_is_a_problem_only_where_strict(group: Group) -> None:
+    rival = group.network.add_node("rival", 78)
+    rivals.ucarp(rival, group.folder / "u.log", Service(VHID, V4), advskew=0)
+    rival.write("/run/passphrase", "only for tests\n", 0o600)
+    until(lambda: V4 in rival.addresses(), 10, "ucarp is master")
+    member = group.add()
+    assert check(member).returncode == 0
+    assert any("strict does not believe" in line for line in found(check(member, CARP_REPLAY="strict"), "problem"))
+
+
+def test_a_place_that_cannot_work_is_named(group: Group) -> None:
+    member = group.add()
+    gone = check(member, "--seconds", "0", CARP_INTERFACE="eth7")
+    assert any(line.startswith("interface eth7: there is none of this name") for line in found(gone, "problem"))
+    own = check(member, "--seconds", "0", CARP_ADDRESSES="10.77.0.1")
+    assert any("this node's own, on eth0" in line for line in found(own, "problem"))
+    member.node.ip("link set eth0 down")
+    down = check(member, "--seconds", "0", CARP_INTERFACE="eth0")
+    assert any("it is down or has no carrier" in line for line in found(down, "problem"))
+
+
+def test_a_time_server_that_is_dead_is_a_problem(group: Group) -> None:
+    member = group.add(CARP_NTP="127.0.0.1:123")
+    dead = check(member, "--seconds", "0")
+    assert any(line.startswith("NTP server 127.0.0.1:123") for line in found(dead, "problem"))
+
+
+def test_settings_that_are_wrong_by_themselves_are_78(group: Group) -> None:
+    done = check(group.add(), CARP_VHID="300")
+    assert done.returncode == 78
+    assert "CARP_VHID=300" in done.stderr
