@@ -74,6 +74,7 @@ class VirtualHost:
         self.driver.drain = wire.drain_all
         self.driver.on_heard = self.conflicts.meet
         observer.on_move = self._moved
+        self._count_by_key()
         self.keeper.on_repair = self._put_back
         self.keeper.on_intrusion = self._intruded
         self.keeper.on_loss = lambda detail: self.driver.post(on.AddressesFailed(detail))
@@ -143,6 +144,10 @@ class VirtualHost:
         """Sign with the first of these keys and accept all of them from now on."""
         self._keys = tuple(keys)
         self._authenticate()
+        self._count_by_key()
+
+    def _count_by_key(self) -> None:
+        self.driver.counters.expect(key.number for key in self._keys)
 
     def _authenticate(self) -> None:
         authenticator = self._authenticator(self.config)

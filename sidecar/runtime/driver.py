@@ -74,8 +74,8 @@ class Driver:
             self.counters.drop(verdict)
             self._observer.dropped(verdict, datagram.source)
             return
-        self.counters.received += 1
         self.on_heard(datagram)
+        self.counters.accept(verdict.key)
         self._post(self._heard(verdict, datagram), self._clock())
 
     def _heard(self, accepted: Accepted, datagram: Datagram) -> on.AdvertisementReceived:
