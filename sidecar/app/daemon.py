@@ -29,7 +29,7 @@ from sidecar.net.host import Host, Placement
 from sidecar.net.interface import holding_subnet_of
 from sidecar.net.keepsake import Keepsake
 from sidecar.net.rtnl import Rtnl
-from sidecar.settings.values import MacMode, RunSettings, VhostSettings
+from sidecar.settings.values import MacMode, Replay, RunSettings, VhostSettings
 
 _log: Final = logging.getLogger("sidecar")
 NTP_CAUSE: Final = "ntp"
@@ -81,7 +81,8 @@ class Daemon:
         virtual = settings.mac is MacMode.VIRTUAL
         host = Host(carpdev.name, config.vhid, config.addresses, self._keepsake, virtual=virtual)
         observer = ElectionObserver(config.vhid, self._dropped)
-        vhost = VirtualHost(Identity(config, keys, settings.lease_s), host, carpdev.wire, self._rtnl, observer)
+        identity = Identity(config, keys, settings.lease_s, strict=settings.replay is Replay.STRICT)
+        vhost = VirtualHost(identity, host, carpdev.wire, self._rtnl, observer)
         observer.on_state = lambda _state: self._role_changed()
         observer.on_demotion = partial(self._demotion_changed, vhost)
         observer.on_stopped = self._one_left

@@ -6,7 +6,6 @@ Everything is made once; a placement (where the carpdev is now) and keys may cha
 import logging
 import math
 import random
-import secrets
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -20,6 +19,8 @@ from sidecar.carp.config import Address, Config, interval_us
 from sidecar.carp.constants import MICROSECONDS
 from sidecar.carp.effects import State
 from sidecar.carp.election import Election
+from sidecar.carp.freshness import Freshness
+from sidecar.carp.marker import ticks_of
 from sidecar.carp.receive import Receiver
 from sidecar.carp.transmit import Transmitter
 from sidecar.net.addresses import AddressKeeper
@@ -47,6 +48,8 @@ class Identity:
     config: Config
     keys: tuple[Key, ...]
     lease: int
+    strict: bool = False
+    """Whether every peer is carp-sidecar, so that an unmarked advertisement is nobody's."""
 
 
 class VirtualHost:
@@ -60,8 +63,10 @@ class VirtualHost:
         self._groups = Groups()
         self._placement: Placement | None = None
         self._lease = identity.lease
+        self._strict = identity.strict
         authenticator = self._authenticator(config)
-        self._transmitter = Transmitter(config.vhid, authenticator, secrets.randbits(64))
+        self._freshness = Freshness(lambda: ticks_of(time.time()), random.random)
+        self._transmitter = Transmitter(config.vhid, authenticator, self._freshness, time.monotonic)
         self._sender = AdvertisementSender(self._transmitter, wire, self._groups)
         self.keeper = AddressKeeper(rtnl, time.monotonic, identity.lease)
         self.follow_demotion(0)
@@ -74,7 +79,6 @@ class VirtualHost:
         self.driver.drain = wire.drain_all
         self.driver.on_heard = self.conflicts.meet
         observer.on_move = self._moved
-        self._count_by_key()
         self.keeper.on_repair = self._put_back
         self.keeper.on_intrusion = self._intruded
         self.keeper.on_loss = lambda detail: self.driver.post(on.AddressesFailed(detail))
@@ -84,7 +88,7 @@ class VirtualHost:
         return Authenticator(config.vhid, config.addresses, self._keys, sign_link_local=config.sign_link_local)
 
     def _receiver(self, config: Config, authenticator: Authenticator) -> Receiver:
-        return Receiver(config, authenticator, self._transmitter.is_own)
+        return Receiver(config, authenticator, self._freshness, strict=self._strict)
 
     @property
     def keys(self) -> tuple[Key, ...]:
@@ -144,10 +148,6 @@ class VirtualHost:
         """Sign with the first of these keys and accept all of them from now on."""
         self._keys = tuple(keys)
         self._authenticate()
-        self._count_by_key()
-
-    def _count_by_key(self) -> None:
-        self.driver.counters.expect(key.number for key in self._keys)
 
     def _authenticate(self) -> None:
         authenticator = self._authenticator(self.config)

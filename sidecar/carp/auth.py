@@ -11,6 +11,7 @@ from typing import Final
 
 from sidecar.carp.config import Address
 from sidecar.carp.constants import TYPE_ADVERTISEMENT, VERSION
+from sidecar.carp.marker import Marker, Sealed
 
 _BLOCK: Final = 64
 _IPAD: Final = bytes(byte ^ 0x36 for byte in range(256))
@@ -40,6 +41,10 @@ class Key:
         """The inner and outer blocks of RFC 2104."""
         block = self._secret.ljust(_BLOCK, b"\0")
         return block.translate(_IPAD), block.translate(_OPAD)
+
+    def marker(self) -> Marker:
+        """What makes and reads marked counters with this key."""
+        return Marker(self._secret)
 
 
 def hashed_message(vhid: int, addresses: Iterable[Address], *, link_local: bool) -> bytes:
@@ -78,9 +83,9 @@ class _Context:
 
 
 class Authenticator:
-    """Signs with the first key and tells which key, if any, signed what was heard."""
+    """Signs and marks with the first key, and tells which key, if any, signed what was heard."""
 
-    __slots__ = ("_accepting", "_signing")
+    __slots__ = ("_accepting", "_marker", "_markers", "_signing")
 
     def __init__(self, vhid: int, addresses: Sequence[Address], keys: Sequence[Key], *, sign_link_local: bool) -> None:
         """``keys`` in the order of the file; ``ValueError`` when there is none."""
@@ -89,12 +94,22 @@ class Authenticator:
         sent = hashed_message(vhid, addresses, link_local=sign_link_local)
         other = hashed_message(vhid, addresses, link_local=not sign_link_local)
         self._signing = _Context(keys[0], sent)
+        self._markers = {key.number: key.marker() for key in keys}
+        self._marker = self._markers[keys[0].number]
         variants = (sent,) if sent == other else (sent, other)
         self._accepting = tuple(_Context(key, message) for key in keys for message in variants)
 
     def sign(self, counter: int) -> bytes:
         """The digest that goes with a counter."""
         return self._signing.digest(counter.to_bytes(8, "big"))
+
+    def seal(self, ticks: int, advbase: int, advskew: int, demote: int) -> int:
+        """A marked counter, to be signed (``Marker.seal``)."""
+        return self._marker.seal(ticks, advbase, advskew, demote)
+
+    def read(self, counter: int, key: int) -> Sealed | None:
+        """What a counter says that this key verified, or None when it is not marked."""
+        return self._markers[key].read(counter)
 
     def verify(self, counter: int, digest: bytes) -> int | None:
         """The number of the key that made this digest, or None."""

@@ -20,7 +20,7 @@ from sidecar.carp.effects import Effect, Reason, State
 from sidecar.carp.events import Event
 from sidecar.carp.peers import Peer, PeerTable
 from sidecar.carp.status import Status
-from sidecar.carp.tenure import ASK_AGAIN, Handover, Lots, Mastership, Standby, Takeover, Then
+from sidecar.carp.tenure import ASK_AGAIN, ENDS_AS, YIELDS, Handover, Lots, Mastership, Standby, Takeover, Then
 from sidecar.carp.terms import LOT_STAGGER, Terms
 from sidecar.carp.verdict import Verdict
 
@@ -29,8 +29,6 @@ Effects = tuple[Effect, ...]
 _SOON: Final = 0.001
 _RENEW: Final[Effects] = (do.RenewLease(),)
 _NOTHING: Final[Effects] = ()
-_YIELDS: Final = {Verdict.BETTER: Reason.BETTER_PEER, Verdict.EQUAL: Reason.EQUAL_PEER}
-"""The hearer yields, to an equal too (BSD)."""
 
 
 class Election:
@@ -44,9 +42,7 @@ class Election:
         self._since = 0.0
         self._reason = "not started"
         self._deadline: float | None = None
-        self._started = False
-        self._stopping = False
-        self._carpdev_up = False
+        self._started = self._stopping = self._carpdev_up = False
         self._resting_until: float | None = None
         self._ledger = DemotionLedger()
         self._send_errors = SendErrors()
@@ -125,7 +121,8 @@ class Election:
         old, self._state = self._state, state
         self._since = now
         self._reason = f"{reason}: {detail}" if detail else str(reason)
-        self._standby = Standby(self._terms.families, now, self._lots.draw(self._terms.lot))
+        wary = self._terms.wary if old is State.INIT else 0.0
+        self._standby = Standby(self._terms.families, now, self._lots.draw(self._terms.lot), wary)
         self._mastership = Mastership(now)
         return do.StateChanged(old, state, reason, detail)
 
@@ -136,10 +133,8 @@ class Election:
             return
         if self._state is State.MASTER:
             due = self._mastership.due()
-        elif self._resting_until is not None:
-            due = self._resting_until
         else:
-            due = self._standby.due(self._terms.patience)
+            due = self._standby.due(self._terms.patience) if self._resting_until is None else self._resting_until
         self._deadline = due if due > now else now + _SOON
 
     def _begin(self, reason: Reason, detail: str, now: float) -> Effects:
@@ -171,9 +166,8 @@ class Election:
         self._stopping = True
         if self._state is State.MASTER:
             return self._hand_over(Then.STOP, "", now)
-        if self._state is State.INIT:
-            return (do.Stopped(),)
-        return (self._enter(State.INIT, Reason.SHUTDOWN, "", now), do.Stopped())
+        left = () if self._state is State.INIT else (self._enter(State.INIT, Reason.SHUTDOWN, "", now),)
+        return (*left, do.Stopped())
 
     def _on_config(self, config: Config, now: float) -> Effects:
         if config == self._config:
@@ -182,6 +176,7 @@ class Election:
         self._config = config
         self._terms = Terms.of(config, self._ledger.total)
         self._lots.needed = False
+        self._standby.think_again()
         self._standby.heard = {family: self._standby.heard.get(family, now) for family in config.families}
         if self._state is not State.MASTER:
             return _NOTHING
@@ -194,7 +189,15 @@ class Election:
         self._last_master = None
         if self._ledger.total:
             self._mastership.step_down_by(now + ASK_AGAIN)
-        return (changed, do.HoldAddresses(self._config.addresses), *self._advertise(now), do.Announce())
+        return (changed, do.HoldAddresses(self._config.addresses))
+
+    def _on_held(self, now: float) -> Effects:
+        """Speak only now: who hears a master lets go, and one whose kernel refused would take the address from all."""
+        forgiven = self._demote(ADDRESSES, 0, now)
+        if self._state is not State.MASTER or self._mastership.holds:
+            return forgiven
+        self._mastership.holds = True
+        return (*(forgiven or self._advertise(now)), do.Announce())
 
     def _advertise(self, now: float) -> Effects:
         """One advertisement, now."""

@@ -29,6 +29,8 @@ class AdvertisementReceived:
     source: bytes
     key: int = 1
     speaker: Speaker = Speaker.UNKNOWN
+    outranks: bool = True
+    """Whether its sender stays master when it is our equal (receive.Accepted)."""
 
 
 @dataclass(frozen=True, slots=True)

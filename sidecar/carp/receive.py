@@ -1,16 +1,18 @@
 """From bytes on the wire to an advertisement that may be believed, or to one counted reason why not.
 
-The checks run in the order of the kernels (carp_proto_input); the first that fails names the drop. A drop changes
-nothing but its counter: no timer, no peer, no state.
+The checks run in the order of the kernels (carp_proto_input), then ours of the marked counter; the first that fails
+names the drop. A drop changes nothing but its counter: no timer, no peer, no state.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Final, NamedTuple
 
 from sidecar.carp.auth import Authenticator
 from sidecar.carp.config import Config, Family
 from sidecar.carp.constants import GROUP_V4, GROUP_V6, HEADER_LENGTH, TTL, VERSION
+from sidecar.carp.freshness import Freshness
+from sidecar.carp.impersonation import PAUSE
 from sidecar.carp.packet import Advertisement, checksum_is_good, decode, pseudo_checksum_is_good
 
 
@@ -27,11 +29,18 @@ class DropReason(StrEnum):
     BADAUTH = "badauth"
     OWN = "own"
     """Our own advertisement, reflected by the network."""
+    TAMPERED = "tampered"
+    """Marked, and its header says something else."""
+    REPLAY = "replay"
+    """Marked, and not new."""
+    UNMARKED = "unmarked"
+    """Not marked, where every peer is carp-sidecar, or from a source that is."""
 
 
 class Speaker(StrEnum):
-    """What kind of implementation a source seems to be."""
+    """What kind of implementation a source seems to be; carp-sidecar when the counter is marked and verifies."""
 
+    CARP_SIDECAR = "carp-sidecar"
     BSD = "bsd"
     UCARP = "ucarp"
     UNKNOWN = "unknown"
@@ -53,6 +62,9 @@ class Accepted(NamedTuple):
 
     advertisement: Advertisement
     key: int
+    speaker: Speaker = Speaker.UNKNOWN
+    outranks: bool = True
+    """Whether its sender stays master when it is our equal: not if both are carp-sidecar and our source is lower."""
 
 
 _GROUP: Final = {Family.V4: GROUP_V4, Family.V6: GROUP_V6}
@@ -92,19 +104,24 @@ def _netbsd_checksum_is_good(datagram: Datagram) -> bool:
 
 
 class Receiver:
-    """The checks of one virtual host. ``is_own`` says whether a (source, counter) is one of our own."""
+    """The checks of one virtual host. ``strict``: every peer is carp-sidecar."""
 
-    __slots__ = ("_authenticator", "_families", "_is_own", "_unicast", "_vhid")
+    __slots__ = ("_authenticator", "_families", "_freshness", "_pause", "_strict", "_unicast", "_vhid")
 
-    def __init__(self, config: Config, authenticator: Authenticator, is_own: Callable[[bytes, int], bool]) -> None:
+    def __init__(
+        self, config: Config, authenticator: Authenticator, freshness: Freshness, *, strict: bool = False
+    ) -> None:
+        """``freshness``: the one that the virtual host's transmitter has, for as long as it lives."""
         self._vhid = config.vhid
         self._families: Sequence[Family] = config.families
         self._unicast = bool(config.peers)
+        self._pause = max(PAUSE, 3.0 * config.advbase)
         self._authenticator = authenticator
-        self._is_own = is_own
+        self._freshness = freshness
+        self._strict = strict
 
-    def check(self, datagram: Datagram) -> Accepted | DropReason:
-        """Believe it or say why not. Never raises, whatever the bytes."""
+    def check(self, datagram: Datagram, now: float) -> Accepted | DropReason:
+        """Believe it or say why not. Never raises, whatever the bytes. ``now``: monotonic seconds."""
         reason = check_form(datagram)
         if reason is not None:
             return reason
@@ -116,9 +133,30 @@ class Receiver:
         key = self._authenticator.verify(advertisement.counter, advertisement.digest)
         if key is None:
             return DropReason.BADAUTH
-        if self._is_own(datagram.source, advertisement.counter):
+        sealed = self._authenticator.read(advertisement.counter, key)
+        if sealed is not None:
+            if sealed.agrees_with(advertisement.advbase, advertisement.advskew, advertisement.demote):
+                return self._check_marked(datagram, advertisement, sealed.ticks, key, now)
+            if not self._freshness.is_chance(sealed.ticks, advertisement.counter, now):
+                return DropReason.TAMPERED
+        if self._strict or self._is_impersonated(datagram.source, now):
+            return DropReason.UNMARKED
+        return Accepted(advertisement, key, speaker_of(datagram.source_mac))
+
+    def _check_marked(
+        self, datagram: Datagram, advertisement: Advertisement, ticks: int, key: int, now: float
+    ) -> Accepted | DropReason:
+        source, freshness = datagram.source, self._freshness
+        if source in freshness.sources and freshness.has_sent(ticks, advertisement.counter):
             return DropReason.OWN
-        return Accepted(advertisement, key)
+        if not freshness.accept(ticks, advertisement.counter, datagram.family, now):
+            return DropReason.REPLAY
+        freshness.marked.hear(source)
+        is_lower = any(ours < source for ours in freshness.sources if len(ours) == len(source))
+        return Accepted(advertisement, key, Speaker.CARP_SIDECAR, not is_lower)
+
+    def _is_impersonated(self, source: bytes, now: float) -> bool:
+        return source in self._freshness.sources or self._freshness.marked.refuses(source, self._pause, now)
 
     def _is_for_us(self, datagram: Datagram) -> bool:
         if datagram.family not in self._families:

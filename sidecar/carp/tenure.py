@@ -7,11 +7,16 @@ from math import inf
 from typing import Final
 
 from sidecar.carp.config import Family
-from sidecar.carp.effects import Reason
+from sidecar.carp.effects import Reason, State
+from sidecar.carp.events import AdvertisementReceived
+from sidecar.carp.receive import Speaker
+from sidecar.carp.verdict import Verdict
 
 ASK_AGAIN: Final = 60.0
 """Seconds until a demoted master tries again to hand over to a peer that would not preempt."""
 RAREST: Final = 3600.0
+YIELDS: Final = {Verdict.BETTER: Reason.BETTER_PEER, Verdict.EQUAL: Reason.EQUAL_PEER}
+"""Why a master gives way."""
 
 
 class Then(IntEnum):
@@ -20,6 +25,13 @@ class Then(IntEnum):
     STAY = 0
     REST = 1
     STOP = 2
+
+
+ENDS_AS: Final = {
+    Then.STAY: (State.BACKUP, Reason.STEPPED_DOWN),
+    Then.REST: (State.BACKUP, Reason.RESIGNED),
+    Then.STOP: (State.INIT, Reason.SHUTDOWN),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +62,20 @@ class Mastership:
     step_down_at: float | None = None
     pause: float = ASK_AGAIN
     handover: Handover | None = None
+    tie_family: Family | None = None
+    holds: bool = False
+    """The kernel said that it owns the addresses; nothing is said before."""
+
+    def outdoes(self, event: AdvertisementReceived, verdict: Verdict) -> bool:
+        """Whether to stay master and say so. The hearer yields to an equal, too, unless it is of carp-sidecar.
+
+        Then sources decide, and may decide otherwise on the other family: the first one heard of counts, IPv4 rather
+        than IPv6.
+        """
+        if verdict is not Verdict.EQUAL or event.speaker is not Speaker.CARP_SIDECAR:
+            return verdict not in YIELDS
+        self.tie_family = event.family if self.tie_family is None else min(event.family, self.tie_family)
+        return event.family is not self.tie_family or not event.outranks
 
     def due(self) -> float:
         """The first of its deadlines; a hand-over silences the others."""
@@ -98,13 +124,15 @@ class Lots:
 class Standby:
     """The silence timers of a backup, one a family: an advertisement re-arms only its own, any one may expire."""
 
-    __slots__ = ("_masters", "extra_patience", "heard", "takeover")
+    __slots__ = ("_masters", "_wary_until", "extra_patience", "heard", "takeover")
 
-    def __init__(self, families: Iterable[Family], now: float, extra_patience: float = 0.0) -> None:
-        """``extra_patience``: seconds by which this backup waits longer than others who have heard the same."""
+    def __init__(self, families: Iterable[Family], now: float, extra_patience: float = 0.0, wary: float = 0.0) -> None:
+        """``extra_patience``: seconds by which this backup waits longer than others who have heard the same; ``wary``:
+        seconds in which it does not follow carp-sidecar's invitations."""
         self.heard = dict.fromkeys(families, now)
         self.extra_patience = extra_patience
         self.takeover: Takeover | None = None
+        self._wary_until = now + wary
         self._masters: dict[Family, bytes] = {}
 
     def hear(self, family: Family, source: bytes, now: float) -> None:

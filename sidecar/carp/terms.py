@@ -26,6 +26,9 @@ LOT_STAGGER: Final = 0.02
 """Seconds within which equals draw the moment to answer an invitation."""
 LOT_PATIENCE: Final = 0.25
 """Advertisement intervals within which equals draw how much longer to bear silence."""
+WARY: Final = 1.25
+"""Advertisement intervals that a node listens for when it begins, before it follows an invitation of carp-sidecar: it
+knows of nothing yet that a recording would be older than. A master that is better than we are has spoken by then."""
 REMEMBERED: Final = 64
 """Verdicts kept; a stranger with the key could ask for 2**24."""
 
@@ -78,6 +81,11 @@ class Terms:
     def handover_limit(self, then: Then) -> float:
         """How long a hand-over may take: a second, less where a lease of a second must outlive it."""
         return self._leaving * (ASK if then is Then.STAY else 1)
+
+    @property
+    def wary(self) -> float:
+        """How long a node that begins does not follow carp-sidecar's invitations."""
+        return self.interval * WARY
 
     @property
     def _leaving(self) -> float:

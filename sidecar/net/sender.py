@@ -1,4 +1,4 @@
-"""Advertisements out: one a family, to the group by the packet socket or to each peer by the raw socket.
+"""Advertisements out: the same one on each family, to the group by the packet socket or to each peer by the raw one.
 
 The head of every frame is built when the source addresses are known; sending one is a digest and a ``send``.
 """
@@ -38,10 +38,10 @@ class AdvertisementSender:
     def send(self, advbase: int, advskew: int, demote: int) -> str | None:
         """One advertisement on every family (to every peer when unicast); the first reason when one could not go."""
         failures = [self._missing] if self._missing else []
-        payload = self._transmitter.payload
+        payload = self._transmitter.payload(advbase, advskew, demote)
         if self._peers:
-            results = [self._groups.send(payload(advbase, advskew, demote), one, self._ifindex) for one in self._peers]
+            results = [self._groups.send(payload, one, self._ifindex) for one in self._peers]
         else:
-            results = [self._wire.send(head + payload(advbase, advskew, demote)) for head in self._heads]
+            results = [self._wire.send(head + payload) for head in self._heads]
         failures += [result for result in results if result]
         return failures[0] if failures else None

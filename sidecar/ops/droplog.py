@@ -22,6 +22,9 @@ _MEANINGS: Final = {
     "badaddr": "a family, a group or a multicast-ness that this vhid does not use",
     "badauth": "wrong digest: another passphrase, or other virtual addresses under this vhid",
     "own": "our own advertisement came back: a loop in the network?",
+    "tampered": "its header is not what carp-sidecar signed: somebody on the segment changes advertisements",
+    "replay": "an old advertisement of carp-sidecar once more: somebody on the segment replays, or the network doubles",
+    "unmarked": "not from carp-sidecar, though replay is strict or this source was carp-sidecar before",
 }
 
 

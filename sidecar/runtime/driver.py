@@ -16,7 +16,7 @@ from sidecar.carp import events as on
 from sidecar.carp.effects import Effect, Reason, State
 from sidecar.carp.election import Election
 from sidecar.carp.events import Event
-from sidecar.carp.receive import Accepted, Datagram, DropReason, Receiver, speaker_of
+from sidecar.carp.receive import Accepted, Datagram, DropReason, Receiver
 from sidecar.report import Counters, Histogram, Transition, VhostReport
 from sidecar.runtime.ports import Clock, Drain, Ports
 from sidecar.runtime.recorder import Recorder
@@ -69,19 +69,15 @@ class Driver:
 
     def receive(self, datagram: Datagram) -> None:
         """A datagram arrived: believe it and post it, or count why not."""
-        verdict = self._receiver.check(datagram)
+        now = self._clock()
+        verdict = self._receiver.check(datagram, now)
         if isinstance(verdict, DropReason):
             self.counters.drop(verdict)
             self._observer.dropped(verdict, datagram.source)
             return
+        self.counters.received += 1
         self.on_heard(datagram)
-        self.counters.accept(verdict.key)
-        self._post(self._heard(verdict, datagram), self._clock())
-
-    def _heard(self, accepted: Accepted, datagram: Datagram) -> on.AdvertisementReceived:
-        advertisement, key = accepted
-        speaker = speaker_of(datagram.source_mac)
-        return on.AdvertisementReceived(advertisement, datagram.family, datagram.source, key, speaker)
+        self._post(_heard(verdict, datagram), now)
 
     def on_timer(self) -> None:
         """The deadline's descriptor became readable."""
@@ -197,3 +193,8 @@ class Driver:
     def state(self) -> State:
         """The election's state."""
         return self._election.status.state
+
+
+def _heard(accepted: Accepted, datagram: Datagram) -> on.AdvertisementReceived:
+    advertisement, key, speaker, outranks = accepted
+    return on.AdvertisementReceived(advertisement, datagram.family, datagram.source, key, speaker, outranks)

@@ -1,8 +1,7 @@
 """The keys of a virtual host: a passphrase a line, the first signs. Their text never leaves this module but as keys.
 
 19 bytes is what every implementation can use: the BSDs and ucarp keep them in 20 bytes with a terminator, and what is
-longer they cut off or refuse. A file that everybody may read is refused, except where its mode is not ours to choose:
-a Secret in a pod is on a read-only mount of the pod's own, and 0644 unless told otherwise.
+longer they cut off or refuse.
 """
 
 import stat
@@ -37,14 +36,12 @@ def read_passphrases(path: Path, key: str = "passphrase_file") -> tuple[bytes, .
 
 def examine(path: Path) -> Passphrases:
     """Read and judge a file; ``Refusal`` when it cannot be used."""
-    file = read_regular(path, _MAX_BYTES, "give a file that this user may read, with a passphrase a line")
-    if file.mode & stat.S_IROTH and not file.given:
-        raise Refusal("may be read by everybody on this host", "chmod 0640 or less, and change the passphrases in it")
-    keys = _keys(_lines(file.content))
+    content, mode = read_regular(path, _MAX_BYTES, "give a file that this user may read, with a passphrase a line")
+    keys = _keys(_lines(content))
     warnings = [
         f"line {number} {odd}" for number, key in enumerate(keys, 1) if (odd := _oddity(key, keys[: number - 1]))
     ]
-    if file.mode & (stat.S_IWGRP | stat.S_IWOTH):
+    if mode & (stat.S_IWGRP | stat.S_IWOTH):
         warnings.append("others than its owner may change it")
     return Passphrases(keys, tuple(f"{path}: {warning}" for warning in warnings))
 

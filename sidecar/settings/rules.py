@@ -123,10 +123,7 @@ def mac(value: object) -> MacMode:
 
 
 def replay(value: object) -> Replay:
-    """``compat``; ``strict`` is for a release to come."""
-    if isinstance(value, str) and value.strip().lower() == "strict":
-        rule = "strict arrives with the authenticated counter, in a later release"
-        raise Refusal(rule, "use compat, which is what there is")
+    """compat or strict."""
     return word(value, Replay)
 
 

@@ -87,8 +87,9 @@ SETTINGS: Final = (
         "mac", "vhost", "`virtual` (00:00:5e:00:01:VHID) or `interface`", "word", "virtual, interface", "virtual",
     ),
     Setting(
-        "replay", "vhost", "`compat`: advertisements of every CARP implementation count (`strict`: in a later release)",
-        "word", "compat", "compat",
+        "replay", "vhost",
+        "`strict`: only advertisements with the authenticated counter (all peers carp-sidecar); `compat`: others too",
+        "word", "compat, strict", "compat",
     ),
     Setting(
         "dialect", "vhost", "`freebsd` (demotion adds to advskew) or `openbsd` (demotion byte)",

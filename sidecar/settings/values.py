@@ -22,6 +22,8 @@ class Replay(StrEnum):
 
     COMPAT = "compat"
     """Those of every CARP implementation."""
+    STRICT = "strict"
+    """Those with the authenticated counter: all peers are carp-sidecar."""
 
 
 class Kubernetes(StrEnum):

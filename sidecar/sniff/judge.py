@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 from sidecar.carp.auth import Authenticator, Key
 from sidecar.carp.config import Address, Config, Family
 from sidecar.carp.constants import HEADER_LENGTH, VERSION
+from sidecar.carp.freshness import Freshness
 from sidecar.carp.packet import Advertisement, checksum_is_good, decode, pseudo_checksum_is_good
 from sidecar.carp.receive import Datagram, DropReason, Receiver, Speaker, check_form, is_multicast, speaker_of
 from sidecar.sniff.capture import Frame
@@ -61,15 +62,18 @@ class Judged:
 
 
 class _Host(NamedTuple):
-    """A virtual host that has the given addresses and keys. Whether it uses unicast is not among our settings."""
+    """A virtual host that has the given addresses and keys. Whether it uses unicast is not among our settings.
+
+    It has no clock of its own, takes every source for another's, and learns what is new from what it sees.
+    """
 
     authenticator: Authenticator
     multicast: Receiver
     unicast: Receiver
 
-    def refuses(self, datagram: Datagram) -> DropReason | None:
+    def refuses(self, datagram: Datagram, now: float) -> DropReason | None:
         receiver = self.multicast if is_multicast(datagram.destination) else self.unicast
-        outcome = receiver.check(datagram)
+        outcome = receiver.check(datagram, now)
         return outcome if isinstance(outcome, DropReason) else None
 
 
@@ -80,6 +84,7 @@ class _Verdict(NamedTuple):
     drop: DropReason | None
     advertisement: Advertisement | None = None
     key: int | None = None
+    speaker: Speaker = Speaker.UNKNOWN
     vrrp: Vrrp | None = None
 
 
@@ -97,34 +102,36 @@ class Judge:
 
     def judge(self, frame: Frame, seen: Observation) -> Judged:
         """Never raises, whatever the bytes."""
-        verdict = self._verdict(seen.datagram)
+        verdict = self._verdict(seen.datagram, frame.time or 0.0)
         return Judged(_record(frame, seen, verdict), seen, verdict.key, verdict.vrrp)
 
-    def _verdict(self, datagram: Datagram) -> _Verdict:
+    def _verdict(self, datagram: Datagram, now: float) -> _Verdict:
         is_carp = len(datagram.payload) >= HEADER_LENGTH and datagram.payload[0] >> 4 == VERSION
-        carp = self._as_carp(datagram) if is_carp else None
+        carp = self._as_carp(datagram, now) if is_carp else None
         if carp is not None and carp.digest == "ok":
             return carp
         if vrrp := parse_vrrp(datagram):
-            drop = self._drop(datagram, vrrp.vrid) or DropReason.BADAUTH
+            drop = self._drop(datagram, vrrp.vrid, now) or DropReason.BADAUTH
             return _Verdict("vrrp", whole_checksum(datagram), _UNKNOWN, drop, vrrp=vrrp)
         return carp or _Verdict("malformed", _checksum(datagram), _UNKNOWN, check_form(datagram))
 
-    def _as_carp(self, datagram: Datagram) -> _Verdict:
+    def _as_carp(self, datagram: Datagram, now: float) -> _Verdict:
         said = decode(datagram.payload)
         host = self._host(said.vhid)
         key = host.authenticator.verify(said.counter, said.digest) if host else None
         digest = _UNKNOWN if host is None else "bad" if key is None else "ok"
-        return _Verdict("carp", _checksum(datagram), digest, self._drop(datagram, said.vhid), said, key)
+        ours = host is not None and key is not None and host.authenticator.read(said.counter, key) is not None
+        speaker = Speaker.CARP_SIDECAR if ours else speaker_of(datagram.source_mac)
+        return _Verdict("carp", _checksum(datagram), digest, self._drop(datagram, said.vhid, now), said, key, speaker)
 
-    def _drop(self, datagram: Datagram, vhid: int) -> DropReason | None:
+    def _drop(self, datagram: Datagram, vhid: int, now: float) -> DropReason | None:
         """In the order of `run`'s own checks."""
         if reason := check_form(datagram):
             return reason
         if vhid == 0 or self._vhid not in {None, vhid}:
             return DropReason.BADVHID
         host = self._host(vhid)
-        return host.refuses(datagram) if host else None
+        return host.refuses(datagram, now) if host else None
 
     def _host(self, vhid: int) -> _Host | None:
         if not self._keys or not self._addresses:
@@ -136,14 +143,10 @@ class Judge:
 
 def _host(vhid: int, addresses: tuple[Address, ...], keys: Sequence[Key]) -> _Host:
     authenticator = Authenticator(vhid, addresses, keys, sign_link_local=True)
-    by_group = Receiver(Config(vhid, addresses), authenticator, _never_own)
-    by_peer = Receiver(Config(vhid, addresses, peers=addresses[:1]), authenticator, _never_own)
+    seen = Freshness()
+    by_group = Receiver(Config(vhid, addresses), authenticator, seen)
+    by_peer = Receiver(Config(vhid, addresses, peers=addresses[:1]), authenticator, seen)
     return _Host(authenticator, by_group, by_peer)
-
-
-def _never_own(_source: bytes, _counter: int) -> bool:
-    """Who only listens has sent nothing."""
-    return False
 
 
 def _checksum(datagram: Datagram) -> str:
@@ -177,7 +180,7 @@ def _record(frame: Frame, seen: Observation, verdict: _Verdict) -> Record:
         bow_out=ad.is_bow_out if ad else vrrp is not None and vrrp.priority == 0,
         checksum=verdict.checksum,
         digest=verdict.digest,
-        speaker=str(speaker_of(datagram.source_mac) if ad else Speaker.UNKNOWN),
+        speaker=str(verdict.speaker),
         drop=str(verdict.drop) if verdict.drop else None,
     )
 

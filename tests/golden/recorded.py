@@ -14,6 +14,7 @@ from scapy.utils import rdpcap
 
 from sidecar.carp.auth import Authenticator, Key
 from sidecar.carp.config import Address, Config, Dialect, Family
+from sidecar.carp.freshness import Freshness
 from sidecar.carp.receive import Accepted, Datagram, DropReason, Receiver
 
 DATA = Path(__file__).parent / "data"
@@ -78,7 +79,7 @@ def receiver(vhid: int, key: bytes, addresses: Iterable[str], dialect: Dialect =
     """A virtual host of ours that would listen to such a speaker."""
     config = Config(vhid, addresses_of(addresses), dialect=dialect)
     authenticator = Authenticator(vhid, config.addresses, [Key(key)], sign_link_local=config.sign_link_local)
-    return Receiver(config, authenticator, lambda *_: False)
+    return Receiver(config, authenticator, Freshness())
 
 
 def datagram(frame: bytes | Packet) -> Datagram | None:
@@ -107,6 +108,6 @@ def captured(name: str) -> list[Datagram]:
 
 def is_believed(datagram: Datagram, vhid: int, passphrase: str, addresses: str) -> bool:
     """Whether a virtual host of ours, configured alike, would believe it."""
-    checked = receiver(vhid, passphrase.encode(), addresses.split()).check(datagram)
+    checked = receiver(vhid, passphrase.encode(), addresses.split()).check(datagram, 0.0)
     assert isinstance(checked, Accepted) or checked is DropReason.BADAUTH
     return isinstance(checked, Accepted)

@@ -122,7 +122,7 @@ def test_a_frame_of_a_bsd_kernel_is_believed(row: dict[str, Any]) -> None:
     found = datagram(bytes.fromhex(row["frame"]))
     assert found is not None
     assert found.family == row["af"]
-    checked = receiver(row["vhid"], row["key"].encode(), row["addrs"]).check(found)
+    checked = receiver(row["vhid"], row["key"].encode(), row["addrs"]).check(found, 0.0)
     assert isinstance(checked, Accepted)
     said = (row["advbase"], row["advskew"], row["demote"], int(row["counter"], 16), bytes.fromhex(row["hmac"]))
     assert checked.advertisement[1:6] == said
@@ -147,5 +147,5 @@ def test_a_frame_of_a_bsd_kernel_is_signed_and_encoded_alike(row: dict[str, Any]
 def test_a_frame_of_a_bsd_kernel_with_another_vhid_s_key_is_refused(row: dict[str, Any]) -> None:
     found = datagram(bytes.fromhex(row["frame"]))
     assert found is not None
-    checked = receiver(row["vhid"], row["key"].encode() + b"x", row["addrs"]).check(found)
+    checked = receiver(row["vhid"], row["key"].encode() + b"x", row["addrs"]).check(found, 0.0)
     assert checked is DropReason.BADAUTH

@@ -90,7 +90,7 @@ def test_a_receiver_of_either_dialect_believes_it(vector: Vector, dialect: Diale
     for family in families:
         group = GROUP_V4 if family is Family.V4 else GROUP_V6
         source = bytes(4 if family is Family.V4 else 16)
-        checked = listener.check(Datagram(family, source, group, TTL, bytes.fromhex(vector["carp_hex"])))
+        checked = listener.check(Datagram(family, source, group, TTL, bytes.fromhex(vector["carp_hex"])), 0.0)
         assert checked == Accepted(advertisement_of(vector), 1)
 
 
@@ -107,7 +107,7 @@ def test_the_recorded_frame_is_believed_whole(vector: Vector, frame: str) -> Non
     found = datagram(bytes.fromhex(frame))
     assert found is not None
     listener = receiver(vector["vhid"], bytes.fromhex(vector["key_hex"]), [*vector["v4"], *vector["v6"]])
-    assert isinstance(listener.check(found), Accepted)
+    assert isinstance(listener.check(found, 0.0), Accepted)
 
 
 @pytest.mark.parametrize(
@@ -121,14 +121,14 @@ def test_netbsd_s_checksum_with_the_pseudo_header_is_believed_on_ipv6(vector: Ve
     assert pseudo_checksum_is_good(payload, found.source, found.destination)
     assert not checksum_is_good(payload)
     listener = receiver(vector["vhid"], bytes.fromhex(vector["key_hex"]), [*vector["v4"], *vector["v6"]])
-    assert isinstance(listener.check(found._replace(payload=payload)), Accepted)
+    assert isinstance(listener.check(found._replace(payload=payload), 0.0), Accepted)
 
 
 @pytest.mark.parametrize("negative", [pytest.param(one, id=one["name"]) for one in VECTORS["negatives"]])
 def test_a_negative_vector_is_refused(negative: dict[str, str]) -> None:
     payload = encode(advertisement_of(BASE)._replace(digest=bytes.fromhex(negative["md"])))
     listener = receiver(BASE["vhid"], bytes.fromhex(BASE["key_hex"]), BASE["v4"])
-    assert listener.check(Datagram(Family.V4, bytes(4), GROUP_V4, TTL, payload)) is DropReason.BADAUTH
+    assert listener.check(Datagram(Family.V4, bytes(4), GROUP_V4, TTL, payload), 0.0) is DropReason.BADAUTH
 
 
 def test_the_goodbye_is_one_and_nothing_else_is() -> None:

@@ -17,6 +17,8 @@ from sidecar.carp.config import Config, Dialect, Family
 from sidecar.carp.effects import Effect, State
 from sidecar.carp.election import Election
 from sidecar.carp.events import Event
+from sidecar.carp.freshness import Freshness
+from sidecar.carp.marker import EPOCH, ticks_of
 from tests.sim import node as fate
 from tests.sim.invariants import BrokenPromiseError, Promises
 from tests.sim.node import Machine, Message, Node, Real
@@ -24,6 +26,7 @@ from tests.sim.node import Machine, Message, Node, Real
 DEADLINE = on.DeadlineReached()
 SENT = on.AdvertisementSent()
 HELD = on.AddressesHeld()
+YEAR = 365 * 86_400.0
 UP, DOWN = on.CarpdevChanged(True), on.CarpdevChanged(False, "link down")
 ROUTINE = (do.RenewLease, do.SendAdvertisement)
 """What a master asks for all day long: no promise to check but the deadline's, which every step checks."""
@@ -332,7 +335,8 @@ class Cluster:
     def put_on_a_real_wire(self, *keys: bytes) -> None:
         """Advertisements travel as signed bytes from now on, and pass every check on arrival."""
         for node in self.nodes:
-            node.wire = Real(node.sources, node.config, _ring(keys), self._random.getrandbits(64))
+            clock = Freshness(lambda: ticks_of(EPOCH + YEAR + self.now), self._random.random)
+            node.wire = Real(node.sources, node.config, _ring(keys), clock, lambda: self.now)
 
     def rekey(self, number: int, *keys: bytes) -> None:
         """Another passphrase file: the first key signs, every key verifies."""

@@ -12,8 +12,9 @@ from sidecar.carp.constants import GROUP_V4, GROUP_V6, TTL
 from sidecar.carp.effects import Effect, SendAdvertisement, State
 from sidecar.carp.election import Election
 from sidecar.carp.events import AdvertisementReceived, Event
+from sidecar.carp.freshness import Freshness
 from sidecar.carp.packet import Advertisement
-from sidecar.carp.receive import Datagram, DropReason, Receiver, Speaker
+from sidecar.carp.receive import Datagram, DropReason, Receiver
 from sidecar.carp.transmit import Transmitter
 from tests.sim.bsd import FreeBsd
 from tests.sim.kernel import FakeKernel
@@ -57,10 +58,23 @@ class Plain:
 class Real:
     """A wire of bytes: signed, packed, checked. Counts what was dropped and why."""
 
-    def __init__(self, sources: dict[Family, bytes], config: Config, keys: Sequence[Key], first_counter: int) -> None:
+    def __init__(
+        self,
+        sources: dict[Family, bytes],
+        config: Config,
+        keys: Sequence[Key],
+        freshness: Freshness,
+        now: Callable[[], float],
+        *,
+        strict: bool = False,
+    ) -> None:
+        """``freshness``: what a process knows of the past; a new one knows nothing."""
         self._sources = sources
         self._keys = keys
-        self._transmitter = Transmitter(config.vhid, self._authenticator(config, keys), first_counter)
+        self._freshness = freshness
+        self._now = now
+        self._strict = strict
+        self._transmitter = Transmitter(config.vhid, self._authenticator(config, keys), freshness, now)
         self._transmitter.send_from(frozenset(sources.values()))
         self.drops: dict[DropReason, int] = {}
         self.configure(config)
@@ -70,28 +84,25 @@ class Real:
         return Authenticator(config.vhid, config.addresses, keys, sign_link_local=config.sign_link_local)
 
     def configure(self, config: Config, keys: Sequence[Key] | None = None) -> None:
-        """Other keys or addresses; the counter goes on."""
+        """Other keys or addresses; the ticks go on."""
         self._keys = self._keys if keys is None else keys
         authenticator = self._authenticator(config, self._keys)
         self._transmitter.authenticate_with(authenticator)
-        self._receiver = Receiver(config, authenticator, self._transmitter.is_own)
+        self._receiver = Receiver(config, authenticator, self._freshness, strict=self._strict)
 
     def pack(self, ad: SendAdvertisement, families: tuple[Family, ...]) -> Sequence[Message]:
         groups = {Family.V4: GROUP_V4, Family.V6: GROUP_V6}
-        return [Datagram(family, self._sources[family], groups[family], TTL, self._payload(ad)) for family in families]
-
-    def _payload(self, ad: SendAdvertisement) -> bytes:
-        return self._transmitter.payload(ad.advbase, ad.advskew, ad.demote)
+        payload = self._transmitter.payload(ad.advbase, ad.advskew, ad.demote)
+        return [Datagram(family, self._sources[family], groups[family], TTL, payload) for family in families]
 
     def unpack(self, message: Message) -> Event | None:
         assert isinstance(message, Datagram)
-        checked = self._receiver.check(message)
+        checked = self._receiver.check(message, self._now())
         if isinstance(checked, DropReason):
             self.drops[checked] = self.drops.get(checked, 0) + 1
             return None
-        return AdvertisementReceived(
-            checked.advertisement, message.family, message.source, checked.key, Speaker.UNKNOWN
-        )
+        advertisement, key, speaker, outranks = checked
+        return AdvertisementReceived(advertisement, message.family, message.source, key, speaker, outranks)
 
 
 class Node:

@@ -13,6 +13,7 @@ from scapy.layers.vrrp import VRRP, VRRPv3
 
 from sidecar.carp.auth import Authenticator, Key
 from sidecar.carp.config import Address, Config, Family
+from sidecar.carp.freshness import Freshness
 from sidecar.carp.packet import Advertisement, encode
 from sidecar.carp.receive import Accepted, Datagram, Receiver
 from sidecar.sniff.capture import Frame
@@ -241,8 +242,8 @@ def test_any_datagram_gives_a_record_of_the_contract(
 
 @given(datagrams)
 def test_the_drop_is_the_one_of_run(datagram: Datagram) -> None:
-    outcome = Receiver(
-        Config(7, (V4,)), Authenticator(7, (V4,), [KEY], sign_link_local=True), lambda _source, _counter: False
-    ).check(datagram)
+    outcome = Receiver(Config(7, (V4,)), Authenticator(7, (V4,), [KEY], sign_link_local=True), Freshness()).check(
+        datagram, 0.0
+    )
     one = judged(Observation(datagram), vhid=7).record
     assert one.drop == (None if isinstance(outcome, Accepted) else outcome.value)
