@@ -1,7 +1,7 @@
 """`carp-sidecar check`: the settings of `run`, looked at on this host; a line a finding as soon as it is found.
 
 Exit code 0 when `run` would do well, 1 when there is a problem, 78 for settings that are wrong by themselves. Changes
-nothing and sends nothing but a question to the NTP server.
+nothing; sends a question to the NTP server and one to the segment, whether the virtual addresses are taken.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,6 +12,7 @@ from sidecar.app.reload import keys_of
 from sidecar.check import timing, wire
 from sidecar.check.carpdev import carpdev, carpdev_of
 from sidecar.check.finding import Finding, Level, ok, warning
+from sidecar.check.neighbours import neighbours
 from sidecar.check.places import places, running_here
 from sidecar.check.privileges import privileges
 from sidecar.check.time_server import time_server
@@ -70,3 +71,5 @@ def _wire(
         error = wire.listen(name, mine, span)
         for ear in mine:
             yield from wire.judge(ear, name, error)
+            for interface in (one for one in here if one.name == name):
+                yield from neighbours(ear.settings, interface, ear.masters())

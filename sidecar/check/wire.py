@@ -3,9 +3,11 @@
 import contextlib
 import signal
 from collections.abc import Iterator, Sequence
+from ipaddress import ip_address
 from typing import Final
 
 from sidecar.carp.auth import Key
+from sidecar.carp.config import Address
 from sidecar.carp.packet import decode
 from sidecar.check.finding import Finding, ok, problem, warning
 from sidecar.errors import SidecarError
@@ -38,6 +40,11 @@ class Ear:
         who = (judged.record.source, judged.record.protocol)
         if who in self.speakers or len(self.speakers) < _MOST:
             self.speakers[who] = judged
+
+    def masters(self) -> dict[Address, bytes]:
+        """Where believed advertisements came from: addresses and MACs."""
+        believed = (one.seen.datagram for one in self.speakers.values() if one.record.drop is None)
+        return {ip_address(one.source): one.source_mac for one in believed}
 
 
 def seconds_for(vhosts: Sequence[VhostSettings]) -> float:

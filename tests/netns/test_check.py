@@ -84,6 +84,14 @@ def test_a_place_that_cannot_work_is_named(group: Group) -> None:
     assert any("it is down or has no carrier" in line for line in found(down, "problem"))
 
 
+def test_a_stranger_that_has_the_address_is_a_problem_and_the_master_is_none(pair: Group) -> None:
+    third = pair.add()
+    assert any(line == f"address {V4} on the segment: answered by a member" for line in found(check(third), "ok"))
+    stranger = pair.network.add_node("stranger", 66)
+    stranger.ip(f"address add {V4}/24 dev eth0")
+    assert any(f"{stranger.mac} has it, and is no member" in line for line in found(check(third), "problem"))
+
+
 def test_a_time_server_that_is_dead_is_a_problem(group: Group) -> None:
     member = group.add(CARP_NTP="127.0.0.1:123")
     dead = check(member, "--seconds", "0")
