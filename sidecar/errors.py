@@ -29,4 +29,4 @@ class HostError(SidecarError):
 
 
 class ExhaustedError(HostError):
-    """The host is short of something (descriptors, memory, threads) for now: what is in place stays, try again later."""
+    """The host is short of something (descriptors, memory, threads) for now: what is in place stays."""

@@ -3,7 +3,7 @@
 Made by the runtime, read by the operator surface; neither knows the other.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from sidecar.carp.config import Address
@@ -25,11 +25,24 @@ class Transition:
 
 @dataclass(slots=True)
 class Counters:
-    """Counts since start. ``dropped`` by reason, ``sent`` and ``received`` in advertisements (received: believed)."""
+    """Counts since start. ``dropped`` by reason, ``sent`` and ``received`` in advertisements (received: believed).
+
+    ``by_key``: believed since the keys were last changed, by the number of the key; all accepted keys are there.
+    """
 
     sent: int = 0
     received: int = 0
     dropped: dict[str, int] = field(default_factory=dict)
+    by_key: dict[int, int] = field(default_factory=dict)
+
+    def accept(self, key: int) -> None:
+        """Count one that was believed, by the key that signed it."""
+        self.received += 1
+        self.by_key[key] = self.by_key.get(key, 0) + 1
+
+    def expect(self, keys: Iterable[int]) -> None:
+        """Other keys from now on: a number means another passphrase, so counts begin anew."""
+        self.by_key = dict.fromkeys(keys, 0)
 
     def drop(self, reason: str) -> None:
         """Count one that was not believed."""

@@ -19,6 +19,7 @@ from sidecar.net.interface import Interface
 from sidecar.net.monitor import Monitor
 from sidecar.net.neighbours import NeighbourWatch
 from sidecar.net.wire import Wire
+from sidecar.runtime.timer import DeadlineTimer
 
 _log: Final = logging.getLogger(__name__)
 _SETTLE: Final = 0.1
@@ -31,7 +32,7 @@ class Carpdev:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.wire = Wire()
+        self.wire = Wire(DeadlineTimer())
         self.neighbours = NeighbourWatch()
         self.vhosts: list[VirtualHost] = []
         self.index = 0

@@ -13,26 +13,41 @@ import uvloop
 
 from sidecar.app.daemon import Annex, Daemon
 from sidecar.app.inpod import tells_kubernetes
-from sidecar.app.realtime import ask_for_realtime
+from sidecar.app.privileges import IPC_LOCK, NEEDED, NET_BIND_SERVICE, lay_down
+from sidecar.app.realtime import ask_for_realtime, locks_without_capability
 from sidecar.app.signals import hold_signals
 from sidecar.ops import logs
 from sidecar.settings.values import RunSettings
 
 _log: Final = logging.getLogger("sidecar")
+_PRIVILEGED_PORTS: Final = 1024
 
 
 def run(settings: RunSettings) -> int:
     """Run until told to stop; 0 after an orderly end. ``SidecarError`` when it cannot start."""
     hold_signals()
+    lacking = ask_for_realtime()
+    lay_down(_still_needed(settings))
     outlet = logs.set_up(settings.log, settings.log_level)
     try:
         tells = tells_kubernetes(settings.kubernetes, os.environ)
         for warning in settings.warnings:
             _log.warning("%s", warning)
-        ask_for_realtime()
+        for lack in lacking:
+            _log.info("%s", lack)
         return _run(settings, tells_kubernetes=tells)
     finally:
         outlet.close()
+
+
+def _still_needed(settings: RunSettings) -> set[int]:
+    """The capabilities that are used after the start: a busy port is bound later, a limited lock asked for again."""
+    needed = set(NEEDED)
+    if 0 < settings.http[1] < _PRIVILEGED_PORTS:
+        needed.add(NET_BIND_SERVICE)
+    if not locks_without_capability():
+        needed.add(IPC_LOCK)
+    return needed
 
 
 def _run(settings: RunSettings, *, tells_kubernetes: bool) -> int:

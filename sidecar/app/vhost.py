@@ -30,7 +30,7 @@ from sidecar.net.groups import Groups
 from sidecar.net.host import Host, Placement
 from sidecar.net.rtnl import Rtnl
 from sidecar.net.sender import AdvertisementSender
-from sidecar.net.wire import Wire
+from sidecar.net.wire import Listener, Wire
 from sidecar.report import VhostReport
 from sidecar.runtime.driver import Driver
 from sidecar.runtime.ports import Ports
@@ -79,10 +79,11 @@ class VirtualHost:
         self.driver.drain = wire.drain_all
         self.driver.on_heard = self.conflicts.meet
         observer.on_move = self._moved
+        self._count_by_key()
         self.keeper.on_repair = self._put_back
         self.keeper.on_intrusion = self._intruded
         self.keeper.on_loss = lambda detail: self.driver.post(on.AddressesFailed(detail))
-        wire.attach(config.vhid, self.driver.receive)
+        wire.attach(config.vhid, Listener(self.driver.receive, lambda: self.driver.worried))
 
     def _authenticator(self, config: Config) -> Authenticator:
         return Authenticator(config.vhid, config.addresses, self._keys, sign_link_local=config.sign_link_local)
@@ -148,6 +149,10 @@ class VirtualHost:
         """Sign with the first of these keys and accept all of them from now on."""
         self._keys = tuple(keys)
         self._authenticate()
+        self._count_by_key()
+
+    def _count_by_key(self) -> None:
+        self.driver.counters.expect(key.number for key in self._keys)
 
     def _authenticate(self) -> None:
         authenticator = self._authenticator(self.config)

@@ -33,6 +33,7 @@ _PACKET_TYPE: Final = 0xFFFFF000 + 4
 _TO_ANOTHER_HOST, _OUTGOING = 3, 4
 _MOST_NAMES: Final = 100
 _ETHERTYPE, _IPV4_FLAGS, _IPV4_PROTOCOL, _IPV6_NEXT, _ETHERNET, _IPV6_PAYLOAD = 12, 20, 23, 20, 14, 54
+_IPV4_SOURCE, _IPV6_SOURCE = 26, 22
 _WHOLE: Final = 0x40000
 _NLMSG_TYPE, _IFA_INDEX, _RTM_NEWADDR = 4, 20, 20
 _TC_ACT_OK, _TC_ACT_SHOT = 0, 2
@@ -41,8 +42,34 @@ _FRAGMENT_OFFSET: Final = 0x1FFF
 SO_ATTACH_FILTER: Final = 26
 
 
-def concerning(vhids: Iterable[int]) -> list[Instruction]:
-    """Untagged IPv4 or IPv6 frames of protocol 112 whose second payload byte is one of ours.
+def known(vhids: Iterable[int], sources: Iterable[bytes]) -> list[Instruction]:
+    """What concerns us (``concerning``) and comes from one of these packed addresses."""
+    return concerning(vhids, [*_from(sources, (_RET, 0, 0, _WHOLE)), _REFUSE])
+
+
+def strangers(vhids: Iterable[int], sources: Iterable[bytes]) -> list[Instruction]:
+    """What concerns us and comes from anybody else."""
+    return concerning(vhids, [*_from(sources, _REFUSE), (_RET, 0, 0, _WHOLE)])
+
+
+def _from(sources: Iterable[bytes], verdict: Instruction) -> list[Instruction]:
+    """The verdict over a frame with one of these source addresses; others go on behind it."""
+    wanted = sorted(set(sources))
+    v4 = [(_LD_W, 0, 0, _IPV4_SOURCE)]
+    for address in (one for one in wanted if len(one) == 4):
+        v4 += [(_JEQ, 0, 1, int.from_bytes(address, "big")), verdict]
+    v6: list[Instruction] = []
+    for address in (one for one in wanted if len(one) == 16):
+        for word in range(0, 16, 4):
+            part = int.from_bytes(address[word : word + 4], "big")
+            v6 += [(_LD_W, 0, 0, _IPV6_SOURCE + word), (_JEQ, 0, 7 - word // 2, part)]
+        v6.append(verdict)
+    v4.append((_JA, 0, 0, len(v6)))
+    return [(_LD_H, 0, 0, _ETHERTYPE), (_JEQ, 1, 0, ETH_P_IP), (_JA, 0, 0, len(v4)), *v4, *v6]
+
+
+def concerning(vhids: Iterable[int], then: Sequence[Instruction] = ()) -> list[Instruction]:
+    """Untagged IPv4 or IPv6 frames of protocol 112 whose second payload byte is one of ours; ``then`` may say more.
 
     The vhid is VRRP's VRID at the same place, so a VRRP speaker that clashes with us is heard too; a wrong TTL,
     checksum or version passes, because a person should hear of it.
@@ -72,7 +99,7 @@ def concerning(vhids: Iterable[int]) -> list[Instruction]:
         *v6,
         *_one_of(wanted),
         _REFUSE,
-        (_RET, 0, 0, _WHOLE),
+        *(then or [(_RET, 0, 0, _WHOLE)]),
     ]
 
 

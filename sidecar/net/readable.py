@@ -9,11 +9,19 @@ import socket
 
 
 class Readable:
-    """``fileno`` is readable whenever the socket has data or an error to fetch."""
+    """``fileno`` is readable whenever one of the sockets (or other descriptors) has data or an error to fetch."""
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, *socks: socket.socket | int) -> None:
         self._epoll = select.epoll()
-        self._epoll.register(sock, select.EPOLLIN)
+        for sock in socks:
+            self._epoll.register(sock, select.EPOLLIN)
+
+    def heed(self, sock: socket.socket, *, heeded: bool) -> None:
+        """Whether what one of the sockets has counts, from now on."""
+        if heeded:
+            self._epoll.register(sock, select.EPOLLIN)
+        else:
+            self._epoll.unregister(sock)
 
     def fileno(self) -> int:
         """The descriptor to give to the loop."""

@@ -1,130 +1,251 @@
-"""One packet socket on one carpdev: advertisements of all its virtual hosts in, frames out.
+"""The wire of one carpdev: advertisements of all its virtual hosts in, frames out. Nothing here judges one.
 
-The kernel filter lets in what concerns our vhids and nothing we sent ourselves; a wake-up reads a bounded number of
-frames, so that a flood cannot keep the loop from its timers. Nothing here judges an advertisement.
+The kernel filter lets in what concerns our vhids and nothing we sent ourselves. Peers whose advertisements were
+believed have a socket to themselves, so that no flood can take their place; strangers have another, and when they are
+a crowd, only so much of it is looked at. A wake-up reads a bounded number of frames.
 """
 
-import contextlib
-import socket
+import logging
+import time
 from collections.abc import Callable
-from struct import pack
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, Protocol
 
 from sidecar.carp.config import Family
 from sidecar.carp.receive import Datagram
 from sidecar.errors import HostError
 from sidecar.net import bpf
+from sidecar.net.doorkeeper import TURN, Doorkeeper
+from sidecar.net.ear import Ear
 from sidecar.net.readable import Readable
 
-Handler = Callable[[Datagram], None]
-
+_log: Final = logging.getLogger(__name__)
 BUDGET: Final = 64
-"""Frames read a wake-up."""
-_DRAINS: Final = 32
-_ETH_P_ALL: Final = 0x0003
-_SOL_PACKET: Final = 263
-_PACKET_ADD_MEMBERSHIP: Final = 1
-_PACKET_IGNORE_OUTGOING: Final = 23
-_PACKET_MR_ALLMULTI: Final = 2
-_SO_RCVBUFFORCE: Final = 33
-_RECEIVE_BUFFER: Final = 8 << 20
-_FRAME: Final = 2048
+"""Frames of known peers read a wake-up, and of strangers at most half as many."""
+_MOST_WAITING: Final = 16384
+"""No buffer holds more frames."""
+_MOST_KNOWN: Final = 32
+_AMPLE: Final = 8 << 20
+_SCANT: Final = 128 << 10
+"""Bytes for a crowd: what is read of it must not be old."""
+_TELL_AGAIN: Final = 60.0
+_FLOOD: Final = (
+    "a flood of advertisements that are not believed; strangers are heard only now and then, known peers as ever"
+)
+
+
+class Alarm(Protocol):
+    """A timer with a descriptor."""
+
+    def fileno(self) -> int:
+        """The descriptor to watch."""
+
+    def arm(self, deadline: float | None) -> None:
+        """Become readable then."""
+
+    def acknowledge(self) -> None:
+        """It fired."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """One virtual host. ``receive`` says whether it believed; ``worried`` whether it would conclude from silence."""
+
+    receive: Callable[[Datagram], bool]
+    worried: Callable[[], bool]
+
+
+class _Ears:
+    """Both sockets and what watches them."""
+
+    def __init__(self, ifindex: int, ifname: str, alarm: Alarm, filters: tuple[list[bpf.Instruction], ...]) -> None:
+        self.known = Ear(ifindex, ifname, filters[0], _AMPLE)
+        try:
+            self.strangers = Ear(ifindex, ifname, filters[1], _AMPLE)
+            self.readable = Readable(self.known.socket, self.strangers.socket, alarm.fileno())
+        except OSError:
+            self.close()
+            raise
+        self.paused = False
+
+    def pause(self, *, paused: bool) -> None:
+        """Whether strangers wake nobody."""
+        if paused is not self.paused:
+            self.readable.heed(self.strangers.socket, heeded=not paused)
+            self.paused = paused
+
+    def close(self) -> None:
+        for one in ("readable", "strangers", "known"):
+            if hasattr(self, one):
+                getattr(self, one).close()
 
 
 class Wire:
-    """``handlers`` by vhid are called with each datagram; ``open`` and ``close`` may alternate."""
+    """Virtual hosts ``attach``; ``open`` and ``close`` may alternate."""
 
-    def __init__(self) -> None:
-        self._socket: socket.socket | None = None
-        self._readable: Readable | None = None
-        self._handlers: dict[int, Handler] = {}
+    def __init__(self, alarm: Alarm, clock: Callable[[], float] = time.monotonic) -> None:
+        self._alarm = alarm
+        self._clock = clock
+        self._ears: _Ears | None = None
+        self._listeners: dict[int, Listener] = {}
+        self._known: dict[bytes, None] = {}
+        self._door = Doorkeeper()
+        self._ifname = ""
+        self._turn_at = 0.0
+        self._told_at = -_TELL_AGAIN
 
-    def attach(self, vhid: int, handler: Handler) -> None:
+    def attach(self, vhid: int, listener: Listener) -> None:
         """Hear a vhid from now on."""
-        self._handlers[vhid] = handler
-        if self._socket is not None:
-            bpf.attach(self._socket, bpf.concerning(self._handlers))
+        self._listeners[vhid] = listener
+        self._attend()
 
     def open(self, ifindex: int, ifname: str) -> None:
         """Listen on an interface. ``HostError`` when the host does not allow it (CAP_NET_RAW)."""
         self.close()
+        self._ifname = ifname
         try:
-            self._socket = self._opened(ifindex, ifname)
-            self._readable = Readable(self._socket)
+            self._ears = _Ears(ifindex, ifname, self._alarm, self._filters())
         except PermissionError as error:
             raise HostError(f"no packet socket on {ifname}: CAP_NET_RAW is missing") from error
         except OSError as error:
-            self.close()
             raise HostError(f"no packet socket on {ifname}: {error.strerror}") from error
-
-    def _opened(self, ifindex: int, ifname: str) -> socket.socket:
-        sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0)
-        try:
-            sock.setblocking(False)
-            bpf.attach(sock, bpf.concerning(self._handlers))
-            sock.setsockopt(_SOL_PACKET, _PACKET_IGNORE_OUTGOING, 1)
-            membership = pack("=iHH8s", ifindex, _PACKET_MR_ALLMULTI, 0, b"")
-            sock.setsockopt(_SOL_PACKET, _PACKET_ADD_MEMBERSHIP, membership)
-            with contextlib.suppress(OSError):
-                sock.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _RECEIVE_BUFFER)
-            sock.bind((ifname, _ETH_P_ALL))
-        except OSError:
-            sock.close()
-            raise
-        return sock
 
     def close(self) -> None:
         """Hear nothing more."""
-        if self._readable is not None:
-            self._readable.close()
-            self._readable = None
-        if self._socket is not None:
-            self._socket.close()
-            self._socket = None
+        if self._ears is not None:
+            self._ears.close()
+            self._ears = None
+        self._door.forgive()
+        self._alarm.arm(None)
 
     def fileno(self) -> int:
         """The descriptor to watch, -1 when closed."""
-        return -1 if self._readable is None else self._readable.fileno()
+        return -1 if self._ears is None else self._ears.readable.fileno()
 
-    def drain(self, budget: int = BUDGET) -> int:
-        """Read and hand over at most ``budget`` frames; how many there were."""
-        for count in range(budget):
-            frame = self._read()
-            if frame is None:
-                return count
-            self._deliver(frame)
-        return budget
+    def drain(self) -> None:
+        """Read and hand over a bounded number of frames, known peers' first."""
+        if self._ears is None:
+            return
+        self._hear_known(self._ears, BUDGET)
+        if self._door.limiting:
+            self._limit(self._ears)
+        else:
+            self._hear_strangers(self._ears, BUDGET // 2)
 
     def drain_all(self) -> None:
-        """Hear what is there before silence is concluded; bounded, so that a flood cannot hold the loop for ever."""
-        for _ in range(_DRAINS):
-            if self.drain() < BUDGET:
-                return
+        """Hear all that has come, before silence is concluded; bounded, so that no flood holds the loop for ever."""
+        if self._ears is not None:
+            self._hear_known(self._ears, _MOST_WAITING)
+            self._hear_strangers(self._ears, _MOST_WAITING if self._worried() else BUDGET // 2)
 
-    def _read(self) -> bytes | None:
-        if self._socket is None:
-            return None
-        try:
-            return self._socket.recv(_FRAME)
-        except (BlockingIOError, InterruptedError):
-            return None
-        except OSError:  # the interface went down or away: the link monitor tells, and opens anew
-            return None
+    def _hear_known(self, ears: _Ears, budget: int) -> None:
+        for _ in range(budget):
+            frame = ears.known.read()
+            if frame is None:
+                return
+            self._deliver(frame)
+
+    def _hear_strangers(self, ears: _Ears, budget: int) -> None:
+        """Look at so many, and see whether it is time to limit them."""
+        for _ in range(budget):
+            frame = ears.strangers.read()
+            if frame is None:
+                break
+            self._meet(frame)
+        if not self._door.limiting and self._door.looks(self._clock()) == 0 and not self._worried():
+            self._begin_to_limit(ears)
+
+    def _meet(self, frame: bytes) -> None:
+        """A stranger's frame: who is believed is none from now on."""
+        datagram = dissect(frame)
+        if datagram is None or datagram.source in self._known:
+            self._deliver(frame)
+        elif self._hand_over(datagram):
+            self._learn(datagram.source)
+        else:
+            self._door.refuse(datagram.source)
+
+    def _learn(self, source: bytes) -> None:
+        while len(self._known) >= _MOST_KNOWN:
+            del self._known[next(iter(self._known))]
+        self._known[source] = None
+        self._attend()
+
+    def _begin_to_limit(self, ears: _Ears) -> None:
+        now = self._clock()
+        self._door.limiting = True
+        ears.strangers.resize(_SCANT)
+        self._take_turn(ears, now)
+        if now - self._told_at >= _TELL_AGAIN:
+            self._told_at = now
+            _log.warning("%s: %s", self._ifname, _FLOOD)
+
+    def _limit(self, ears: _Ears) -> None:
+        """A wake-up while strangers are a crowd: their turn may have come, or everybody's."""
+        now = self._clock()
+        if now < self._turn_at:
+            return
+        if self._worried():
+            self._door.forgive()
+        else:
+            looks = min(self._door.looks(now), BUDGET // 2)
+            self._hear_strangers(ears, looks)
+            self._take_turn(ears, now)
+        if not self._door.limiting:
+            self._end_to_limit(ears)
+
+    def _take_turn(self, ears: _Ears, now: float) -> None:
+        """Until the next one strangers wake nobody, and the loud ones are not even let in."""
+        before = self._door.muted
+        self._door.turn(now)
+        if self._door.muted != before:
+            self._attend()
+        ears.pause(paused=True)
+        self._turn_at = now + TURN
+        self._alarm.acknowledge()
+        self._alarm.arm(self._turn_at)
+
+    def _end_to_limit(self, ears: _Ears) -> None:
+        ears.strangers.resize(_AMPLE)
+        ears.pause(paused=False)
+        self._attend()
+        self._alarm.acknowledge()
+        self._alarm.arm(None)
+
+    def _worried(self) -> bool:
+        return any(listener.worried() for listener in self._listeners.values())
+
+    def _filters(self) -> tuple[list[bpf.Instruction], list[bpf.Instruction]]:
+        """What known peers' socket lets in, and what strangers' does."""
+        return (
+            bpf.known(self._listeners, self._known),
+            bpf.strangers(self._listeners, self._known.keys() | self._door.muted),
+        )
+
+    def _attend(self) -> None:
+        """Strangers first: a frame that both let in would be heard twice, and its second time be a replay."""
+        if self._ears is not None:
+            known, strangers = self._filters()
+            self._ears.strangers.attend(strangers)
+            self._ears.known.attend(known)
 
     def _deliver(self, frame: bytes) -> None:
         datagram = dissect(frame)
-        if datagram is None or len(datagram.payload) < 2:
-            return
-        handler = self._handlers.get(datagram.payload[1])
-        if handler is not None:
-            handler(datagram)
+        if datagram is not None:
+            self._hand_over(datagram)
+
+    def _hand_over(self, datagram: Datagram) -> bool:
+        if len(datagram.payload) < 2:
+            return False
+        listener = self._listeners.get(datagram.payload[1])
+        return listener is not None and listener.receive(datagram)
 
     def send(self, frame: bytes) -> str | None:
         """Put a frame on the wire; the reason when it could not go."""
-        if self._socket is None:
+        if self._ears is None:
             return "the interface is gone"
         try:
-            self._socket.send(frame)
+            self._ears.known.socket.send(frame)
         except OSError as error:
             return error.strerror or str(error)
         return None

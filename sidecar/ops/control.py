@@ -1,7 +1,8 @@
 """The control socket: a JSON object a line, one answer a request. Everything that changes the node passes here.
 
 Request ``{"v": 1, "do": NAME, ...parameters}``; answer ``{"v": 1, "ok": true, "result": {...}}`` or
-``{"v": 1, "ok": false, "error": SENTENCE}``. Who may open the socket (mode 0600) may do everything.
+``{"v": 1, "ok": false, "error": SENTENCE}``. Who may open the socket (mode 0600) and is root or the daemon's own user,
+by what the kernel says of him, may do everything.
 """
 
 import asyncio
@@ -125,6 +126,9 @@ class ControlServer:
         await self._listener.close()
 
     async def _talk(self, connection: Connection) -> None:
+        if not is_obeyed(uid := connection.uid):
+            LOG.warning("control: uid %d asked and was refused", uid)
+            return await self._refuse(connection, f"only root and the daemon's own user are obeyed, not uid {uid}")
         seconds = self._limits.first
         while True:
             try:
@@ -152,6 +156,11 @@ class ControlServer:
         except Exception:
             LOG.exception("control: a request failed")
             return _error("the daemon failed at this request; its log says why")
+
+
+def is_obeyed(uid: int) -> bool:
+    """A mode can be changed, a descriptor handed on; who it was that connected cannot."""
+    return uid in {0, os.geteuid()}
 
 
 def _error(text: str) -> dict[str, Any]:

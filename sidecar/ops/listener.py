@@ -7,6 +7,7 @@ number of connections, what each may send and how long it may take are bounded; 
 import asyncio
 import logging
 import socket
+import struct
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ _CHECK: Final = 5.0
 _BACKLOG: Final = 16
 """The loop accepts as many in one turn: a storm of connections must not hold it up."""
 
+_CREDENTIALS: Final = struct.Struct("=iii")
+"""Process, user, group: ``struct ucred``."""
 _LINGER_READS: Final = 64
 """Of ``head`` bytes each: what a refused client may still send, so that it lives to read the refusal."""
 
@@ -88,6 +91,12 @@ class Connection:
                 await self._writer.drain()
         except (TimeoutError, OSError) as error:
             raise HungUpError from error
+
+    @property
+    def uid(self) -> int:
+        """The user at the other end of a Unix socket, as the kernel knows him; -1 when it does not."""
+        raw = self._writer.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+        return int(_CREDENTIALS.unpack(raw)[1])
 
     async def linger(self, seconds: float) -> None:
         """Say that nothing more comes and swallow what is still sent: a reset would destroy what we said last."""

@@ -155,13 +155,21 @@ def _advertisements(reports: Sequence[VhostReport]) -> Iterator[Metric]:
         "What the kernel's filter keeps out (other vhids, under a flood strangers) is not counted.",
         labels=["vhid", "reason"],
     )
+    by_key = CounterMetricFamily(
+        "carp_advertisements_by_key_total",
+        "Advertisements that passed every check, by the line of the passphrase file that verified them, since the keys "
+        "were last changed. A backup says nothing: a 0 speaks for those only that were master since.",
+        labels=["vhid", "key"],
+    )
     for report in reports:
         vhid, counters = _vhid(report), report.counters
+        for key, count in counters.by_key.items():
+            by_key.add_metric([vhid, str(key)], count)
         sent.add_metric([vhid], counters.sent)
         received.add_metric([vhid], counters.received)
         for reason in sorted({*map(str, DropReason), *counters.dropped}):
             dropped.add_metric([vhid, reason], counters.dropped.get(reason, 0))
-    yield from (sent, received, dropped)
+    yield from (sent, received, by_key, dropped)
 
 
 def _conflicts(reports: Sequence[VhostReport]) -> Iterator[Metric]:

@@ -83,7 +83,11 @@ class ConflictView(TypedDict):
 
 
 class VhostView(TypedDict):
-    """One virtual host. ``since`` is null before the first state; ``resting_s`` counts down after a resign."""
+    """One virtual host. ``since`` is null before the first state; ``resting_s`` counts down after a resign.
+
+    ``keys``: how many advertisements each line of the passphrase file has verified since the keys were last changed; at
+    0 for the old one, and with every peer heard since, it can go.
+    """
 
     vhid: int
     interface: str
@@ -103,6 +107,7 @@ class VhostView(TypedDict):
     handing_over: bool
     resting_s: float | None
     conflicts: list[ConflictView]
+    keys: dict[str, int]
 
 
 class StatusView(TypedDict):
@@ -184,6 +189,7 @@ def _vhost_view(report: VhostReport) -> VhostView:
         "handing_over": status.handing_over,
         "resting_s": _rest(status, report.now),
         "conflicts": [_conflict_view(conflict, report) for conflict in report.conflicts],
+        "keys": {str(number): count for number, count in report.counters.by_key.items()},
     }
 
 

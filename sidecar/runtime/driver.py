@@ -13,6 +13,8 @@ from typing import Final, assert_never
 
 from sidecar.carp import effects as do
 from sidecar.carp import events as on
+from sidecar.carp.config import interval_us
+from sidecar.carp.constants import MICROSECONDS
 from sidecar.carp.effects import Effect, Reason, State
 from sidecar.carp.election import Election
 from sidecar.carp.events import Event
@@ -25,6 +27,10 @@ _log: Final = logging.getLogger(__name__)
 _DEADLINE: Final = on.DeadlineReached()
 _SENT: Final = on.AdvertisementSent()
 _TRANSITIONS: Final = 32
+_STALLED: Final = 0.005
+"""A master that is later than this (s) must hear before it speaks; one in time may not be kept from it by a flood."""
+_OVERDUE: Final = 1.25
+"""Intervals of a master after which its next advertisement is missing."""
 _LATENESS: Final = (0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 
 
@@ -48,6 +54,7 @@ class Driver:
         self._observer = ports.observer
         self._clock = clock
         self._wall = wall
+        self._state = State.INIT
         self._queue: deque[tuple[Event, float]] = deque()
         self._running = False
         self._news: deque[do.StateChanged | do.DemotionChanged] = deque()
@@ -67,17 +74,18 @@ class Driver:
         """Something happened now."""
         self._post(event, self._clock())
 
-    def receive(self, datagram: Datagram) -> None:
-        """A datagram arrived: believe it and post it, or count why not."""
+    def receive(self, datagram: Datagram) -> bool:
+        """A datagram arrived: believe it and post it, or count why not; whether it was believed."""
         now = self._clock()
         verdict = self._receiver.check(datagram, now)
         if isinstance(verdict, DropReason):
             self.counters.drop(verdict)
             self._observer.dropped(verdict, datagram.source)
-            return
-        self.counters.received += 1
+            return False
+        self.counters.accept(verdict.key)
         self.on_heard(datagram)
         self._post(_heard(verdict, datagram), now)
+        return True
 
     def on_timer(self) -> None:
         """The deadline's descriptor became readable."""
@@ -86,7 +94,8 @@ class Driver:
         due = self._election.deadline
         if due is not None and now >= due:
             self._lateness.add(now - due)
-        self.drain()
+        if due is None or self._state is not State.MASTER or now - due > _STALLED:
+            self.drain()
         self._post(_DEADLINE, now)
 
     def _post(self, event: Event, now: float) -> None:
@@ -161,6 +170,7 @@ class Driver:
         self._queue.append((event, self._clock()))
 
     def _state_changed(self, change: do.StateChanged) -> None:
+        self._state = change.new
         self._transitions.append(Transition(self._wall(), change.old, change.new, change.reason, change.detail))
         self._transition_counts[change.old, change.new, change.reason] += 1
         self._news.append(change)
@@ -190,9 +200,20 @@ class Driver:
         return self._election.status.demotion
 
     @property
+    def worried(self) -> bool:
+        """Whether it might soon conclude from silence that there is no master: a backup that hears none in time."""
+        if self._state is not State.BACKUP:
+            return False
+        master = self._election.status.master
+        if master is None:
+            return True
+        interval = interval_us(master.advbase, master.advskew) / MICROSECONDS
+        return self._clock() - master.heard_at > _OVERDUE * interval
+
+    @property
     def state(self) -> State:
         """The election's state."""
-        return self._election.status.state
+        return self._state
 
 
 def _heard(accepted: Accepted, datagram: Datagram) -> on.AdvertisementReceived:

@@ -49,7 +49,7 @@ _Texts.yaml_constructors = {
 def file_layer(path: Path, key: str) -> Layer:
     """The file as a layer of settings; ``key``: what its path was given by. ``ConfigErrors`` when it cannot be used."""
     try:
-        content = _parse(read_regular(path, _MAX_BYTES, "give a YAML file that this user may read")[0])
+        content = _parse(read_regular(path, _MAX_BYTES, "give a YAML file that this user may read").content)
     except Refusal as refusal:
         raise ConfigErrors([config_error(key, str(path), refusal)]) from refusal
     return _layer(path, content)

@@ -1,7 +1,8 @@
 """The keys of a virtual host: a passphrase a line, the first signs. Their text never leaves this module but as keys.
 
 19 bytes is what every implementation can use: the BSDs and ucarp keep them in 20 bytes with a terminator, and what is
-longer they cut off or refuse.
+longer they cut off or refuse. A file that everybody may read is refused, except where its mode is not ours to choose:
+a Secret in a pod is on a read-only mount of the pod's own, and 0644 unless told otherwise.
 """
 
 import stat
@@ -36,12 +37,14 @@ def read_passphrases(path: Path, key: str = "passphrase_file") -> tuple[bytes, .
 
 def examine(path: Path) -> Passphrases:
     """Read and judge a file; ``Refusal`` when it cannot be used."""
-    content, mode = read_regular(path, _MAX_BYTES, "give a file that this user may read, with a passphrase a line")
-    keys = _keys(_lines(content))
+    file = read_regular(path, _MAX_BYTES, "give a file that this user may read, with a passphrase a line")
+    if file.mode & stat.S_IROTH and not file.given:
+        raise Refusal("may be read by everybody on this host", "chmod 0640 or less, and change the passphrases in it")
+    keys = _keys(_lines(file.content))
     warnings = [
         f"line {number} {odd}" for number, key in enumerate(keys, 1) if (odd := _oddity(key, keys[: number - 1]))
     ]
-    if mode & (stat.S_IWGRP | stat.S_IWOTH):
+    if file.mode & (stat.S_IWGRP | stat.S_IWOTH):
         warnings.append("others than its owner may change it")
     return Passphrases(keys, tuple(f"{path}: {warning}" for warning in warnings))
 

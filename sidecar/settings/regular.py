@@ -3,12 +3,21 @@
 import os
 import stat
 from pathlib import Path
+from typing import NamedTuple
 
 from sidecar.settings.problems import Refusal
 
 
-def read_regular(path: Path, limit: int, fix: str) -> tuple[bytes, int]:
-    """Content (at most ``limit`` bytes) and mode. ``Refusal`` with ``fix`` when it is anything else."""
+class Found(NamedTuple):
+    """A file as it was read. ``given``: on a read-only mount, so that its mode is whoever's who made the mount."""
+
+    content: bytes
+    mode: int
+    given: bool
+
+
+def read_regular(path: Path, limit: int, fix: str) -> Found:
+    """The file, of at most ``limit`` bytes. ``Refusal`` with ``fix`` when it is anything else."""
     try:
         # Without O_NONBLOCK the opening of a named pipe would wait for its writer.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -16,6 +25,7 @@ def read_regular(path: Path, limit: int, fix: str) -> tuple[bytes, int]:
             mode = os.fstat(descriptor).st_mode
             if not stat.S_ISREG(mode):
                 raise Refusal("is not a regular file", fix)
+            given = bool(os.fstatvfs(descriptor).f_flag & os.ST_RDONLY)
             with open(descriptor, "rb", closefd=False) as file:
                 content = file.read(limit + 1)
         finally:
@@ -24,4 +34,4 @@ def read_regular(path: Path, limit: int, fix: str) -> tuple[bytes, int]:
         raise Refusal(f"cannot be read ({error.strerror})", fix) from error
     if len(content) > limit:
         raise Refusal(f"is longer than {limit} bytes", fix)
-    return content, mode
+    return Found(content, mode, given)

@@ -2,16 +2,13 @@
 
 import shutil
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 from sidecar.lab.space import Process
 from sidecar.lab.topology import Node
-from tests.attacks.flood import ADDRESS, VHID
+from tests.attacks.flood import ADDRESS, VHID, Start
 from tests.attacks.products import DOWN, PASSPHRASE, PATH, UP
-
-Start = Callable[[Node, Path], Process]
 
 
 class Contender(NamedTuple):

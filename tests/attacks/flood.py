@@ -8,7 +8,8 @@ import random
 import socket
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -24,6 +25,7 @@ from sidecar.lab.space import Process
 from sidecar.lab.topology import Network, Node
 from tests.attacks import frames
 from tests.attacks.frames import Packet
+from tests.attacks.verdict import story
 
 VHID, ADDRESS = 10, "10.77.0.100"
 MASTER, BACKUP, STRANGER = "10.77.0.11", "10.77.0.12", "10.77.0.66"
@@ -31,6 +33,8 @@ FLOODER = Path(__file__).with_name("flooder.py")
 PACKET_IGNORE_OUTGOING = 23
 SOL_PACKET = 263
 SEED = 8112
+Start = Callable[[Node, Path], Process]
+"""Starts a daemon on a node, its output in a file."""
 
 
 class Source(StrEnum):
@@ -85,18 +89,29 @@ class Pair:
     nodes: list[Node]
     attacker: Node
     running: list[Process] = field(default_factory=list)
+    starts: Sequence[Start] = ()
+    folder: Path = Path()
+
+    def start(self, rank: int) -> None:
+        """Start a node's daemon, again if it has run before."""
+        node = self.nodes[rank]
+        process = self.starts[rank](node, self.folder / f"{node.name}.log")
+        self.running[rank : rank + 1] = [process]
+
+    def overlap(self, since: float) -> float:
+        """Seconds with two owners from a moment on, in all."""
+        return story(self.watch.changes, ADDRESS, since, time.monotonic()).two
 
     def owners(self) -> frozenset[str]:
         """The nodes whose kernels have the address."""
         return self.watch.owners(ADDRESS)
 
-    def settle(self, seconds: float = 20.0) -> None:
-        """Until the first node alone has it."""
+    def settle(self, rank: int = 0, seconds: float = 20.0) -> None:
+        """Until this node alone has it."""
         end = time.monotonic() + seconds
-        while self.owners() != {self.nodes[0].name}:
-            assert time.monotonic() < end, f"{set(self.owners())} instead of the first node"
+        while self.owners() != {self.nodes[rank].name}:
+            assert time.monotonic() < end, f"{set(self.owners())} instead of {self.nodes[rank].name}"
             time.sleep(0.05)
-        time.sleep(1.0)
 
     def flood(self, source: Source, seconds: float, interval: float, rate: float = 0.0) -> Harm:
         """Flood for some seconds and see; ``interval`` is the master's."""
@@ -118,6 +133,15 @@ class Pair:
             max(one.cpu for one in used) / took,
             max(one.rss for one in used),
         )
+
+    @contextmanager
+    def flooded(self, source: Source, seconds: float, rate: float = 0.0) -> Iterator[None]:
+        """A flood goes on meanwhile, for at most some seconds."""
+        with ThreadPoolExecutor(1) as pool:
+            flooding = pool.submit(self._flood, source, seconds, rate)
+            time.sleep(0.5)
+            yield
+            flooding.result()
 
     def _flood(self, source: Source, seconds: float, rate: float) -> str:
         lines = "\n".join(one.hex() for one in forged(source))
@@ -182,16 +206,18 @@ def arrivals(ear: socket.socket) -> Iterator[float]:
 
 
 @contextmanager
-def pair_of(commands: Sequence[object], folder: Path) -> Iterator[Pair]:
-    """Two nodes with a daemon each, gone afterwards; a command is ``start(node, log) -> Process``."""
+def pair_of(starts: Sequence[Start], folder: Path) -> Iterator[Pair]:
+    """Two nodes with a daemon each, gone afterwards."""
     with Network() as network:
         nodes = [network.add_node("node1", 11), network.add_node("node2", 12)]
-        pair = Pair(network, OwnerWatch([ADDRESS]), nodes, network.add_node("attacker", 66))
+        attacker = network.add_node("attacker", 66)
+        pair = Pair(network, OwnerWatch([ADDRESS]), nodes, attacker, [], starts, folder)
         try:
-            for node, start in zip(nodes, commands, strict=True):
+            for rank, node in enumerate(nodes):
                 pair.watch.attach(node)
-                pair.running.append(start(node, folder / f"{node.name}.log"))  # type: ignore[operator]
+                pair.start(rank)
             pair.settle()
+            time.sleep(1.0)
             yield pair
         finally:
             pair.watch.close()

@@ -31,6 +31,7 @@ NAMES = {
     "carp_demotion": {"vhid", "cause"},
     "carp_advertisements_sent_total": {"vhid"},
     "carp_advertisements_received_total": {"vhid"},
+    "carp_advertisements_by_key_total": {"vhid", "key"},
     "carp_advertisements_dropped_total": {"vhid", "reason"},
     "carp_timer_lateness_seconds_bucket": {"vhid", "le"},
     "carp_timer_lateness_seconds_count": {"vhid"},
@@ -80,7 +81,7 @@ def full(vhid: int = 10) -> VhostReport:
         demotion=80,
         causes={"ntp": 80},
         effective_advskew=100,
-        counters=Counters(7, 5, {"badauth": 2, "replay": 1}),
+        counters=Counters(7, 5, {"badauth": 2, "replay": 1}, {1: 5, 2: 0}),
         transition_counts={(State.BACKUP, State.MASTER, Reason.MASTER_DOWN): 3},
         lateness=lateness,
     )
@@ -111,6 +112,8 @@ def test_state_is_a_number(node: Node, state: State, number: int) -> None:
 def test_counters_are_those_of_the_report(node: Node) -> None:
     assert node.value("carp_advertisements_sent_total", vhid="10") == 7
     assert node.value("carp_advertisements_received_total", vhid="10") == 5
+    assert node.value("carp_advertisements_by_key_total", vhid="10", key="1") == 5
+    assert node.value("carp_advertisements_by_key_total", vhid="10", key="2") == 0, "nobody signs with it any more"
     assert node.value("carp_advertisements_dropped_total", vhid="10", reason="badauth") == 2
     assert node.value("carp_transitions_total", vhid="10", to="MASTER", reason="master_down", **{"from": "BACKUP"}) == 3
     assert node.value("carp_addresses_held", vhid="10") == 2

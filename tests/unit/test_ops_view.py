@@ -22,7 +22,7 @@ def test_status_has_every_name_of_the_contract() -> None:
     status = status_of(report(peers=(peer(),), transitions=(transition(1, State.INIT, State.BACKUP, Reason.STARTED),)))
     assert set(status) == {"version", "node", "vhosts", "ntp", "kubernetes"}
     vhost = status["vhosts"][0]
-    assert set(vhost) == VHOST | {"handing_over", "resting_s", "conflicts"}
+    assert set(vhost) == VHOST | {"handing_over", "resting_s", "conflicts", "keys"}
     assert set(vhost["demotion"]) == {"total", "causes"}
     assert set(vhost["counters"]) == {"sent", "received", "dropped"}
     names = {"source", "speaker", "advbase", "advskew", "demotion", "last_heard_s", "key", "left"}

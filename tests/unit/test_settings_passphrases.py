@@ -93,7 +93,7 @@ def test_a_link_to_a_file_is_read_as_kubernetes_mounts_secrets(file: Path, tmp_p
 @pytest.mark.parametrize(
     ("content", "mode", "warnings"),
     [
-        (b"one\ntwo\n", 0o644, []),
+        (b"one\ntwo\n", 0o640, []),
         (b"one\n", 0o602, ["others than its owner may change it"]),
         (b"one\none\n", 0o600, ["line 2 repeats an earlier one"]),
         (b"one \n", 0o600, ["line 1 begins or ends with a blank, which is part of the passphrase"]),

@@ -41,6 +41,7 @@ VALUES = st.recursive(
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("settings")
     (folder / "passphrases").write_text("sesame\n")
+    (folder / "passphrases").chmod(0o600)
     return folder
 
 
