@@ -115,3 +115,34 @@ def test_a_passphrase_that_could_not_be_made_fails_the_install(installed: Server
     code, said = run_hook(installed, tmp_path, "passphrase", NAMESPACE, "third", "keys", "{}", account=NAME)
     assert code == 1
     assert "403" in said
+
+
+SERVER = """
+import os, socket, sys
+server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+server.bind(("192.0.2.10", 123))
+if os.fork():
+    os.execv(sys.executable, [sys.executable, "-I", "-c", *sys.argv[1:]])
+while True:
+    asked, client = server.recvfrom(512)
+    server.sendto(b"\\x24\\x02" + 22 * b"\\0" + asked[40:48] + 16 * b"\\0", client)
+"""
+
+
+def ask_time(*addresses: str) -> tuple[int, str]:
+    """Exit code and output of the test pod's script where there is IPv4 only, and a server at 192.0.2.10."""
+    script = (CHART / "files" / "ask_time.py").read_text()
+    network = "ip link set lo up; ip -6 address flush dev lo; ip address add 192.0.2.10/32 dev lo"
+    command = ["unshare", "--net", "--pid", "--fork", "--kill-child", "--map-root-user", "sh", "-c", f'{network}; "$@"']
+    command += ["sh", sys.executable, "-I", "-c", SERVER, script, "", *addresses]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False, timeout=60)
+    return done.returncode, done.stdout
+
+
+def test_the_test_pod_asks_what_its_network_reaches_and_says_what_not() -> None:
+    assert ask_time("192.0.2.10") == (0, "192.0.2.10 answers: stratum 2, synchronised\n")
+    code, said = ask_time("192.0.2.10", "2001:db8::10")
+    assert (code, "2001:db8::10 was not asked: this pod's network has no IPv6" in said) == (0, True)
+    assert ask_time("2001:db8::10")[0] == 1
+    code, said = ask_time("192.0.2.10", "127.0.0.9")
+    assert (code, "127.0.0.9 does not answer" in said) == (1, True)

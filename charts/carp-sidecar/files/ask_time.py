@@ -1,11 +1,20 @@
-"""Asks every virtual address for the time, and Kubernetes who the master is. Arguments: selector or "", addresses."""
+"""Asks every virtual address for the time, and Kubernetes who the master is. Arguments: selector or "", addresses.
 
+An address of a family that this pod's network does not have cannot be asked; that is said and is no failure.
+"""
+
+import errno
 import socket
 import struct
 import sys
 import time
 
 _FROM_1900 = 2_208_988_800
+_NO_WAY = {errno.ENETUNREACH, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
+
+
+class NoWayError(Exception):
+    """This pod's network does not know the address's family."""
 
 
 def ask(address: str) -> str | None:
@@ -17,7 +26,9 @@ def ask(address: str) -> str | None:
         try:
             asking.sendto(b"\x23" + 39 * b"\0" + sent, (address, 123))
             answer, source = asking.recvfrom(512)
-        except OSError:
+        except OSError as error:
+            if error.errno in _NO_WAY:
+                raise NoWayError from error
             return None
     if len(answer) < 48 or answer[0] & 7 != 4 or answer[24:32] != sent or source[0] != address:
         return None
@@ -26,11 +37,16 @@ def ask(address: str) -> str | None:
     return f"{address} answers: stratum {stratum}, {good}"
 
 
-def answers(address: str) -> bool:
-    for _ in range(15):
-        if sentence := ask(address):
-            print(sentence)
-            return True
+def answers(address: str) -> bool | None:
+    """None: it could not be asked from here."""
+    try:
+        for _ in range(15):
+            if sentence := ask(address):
+                print(sentence)
+                return True
+    except NoWayError:
+        print(f"{address} was not asked: this pod's network has no IPv{6 if ':' in address else 4}")
+        return None
     print(f"{address} does not answer")
     return False
 
@@ -52,7 +68,8 @@ def one_master(selector: str) -> bool:
     return len(found) == 1
 
 
-good = [answers(address) for address in sys.argv[2:]]
+good = [answer for address in sys.argv[2:] if (answer := answers(address)) is not None]
+asked = bool(good)
 if sys.argv[1]:
     good.append(one_master(sys.argv[1]))
-sys.exit(not all(good))
+sys.exit(not (asked and all(good)))
