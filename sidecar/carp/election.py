@@ -102,7 +102,7 @@ class Election:
                 self._send_errors.failed()
                 return self._demote(SEND_ERRORS, self._send_errors.demotion, now)
             case on.AddressesHeld():
-                return self._demote(ADDRESSES, 0, now)
+                return self._on_held(now)
             case on.AddressesFailed():
                 return self._on_addresses_failed(event.detail, now)
             case on.StepDownRequested():
@@ -214,8 +214,9 @@ class Election:
             return self._demote(ADDRESSES, FULL_DEMOTION, now)
         if self._stopping:
             return (*self._leave_for(State.INIT, Reason.ADDRESSES_FAILED, detail, now), do.Stopped())
+        goodbye: Effects = (self._terms.bow_out,) if self._mastership.holds else _NOTHING
         left = self._leave_for(State.BACKUP, Reason.ADDRESSES_FAILED, detail, now)
-        return (*left, *self._demote(ADDRESSES, FULL_DEMOTION, now), self._terms.bow_out)
+        return (*left, *self._demote(ADDRESSES, FULL_DEMOTION, now), *goodbye)
 
     def _on_deadline(self, now: float) -> Effects:
         if self._deadline is None or now < self._deadline:
@@ -247,12 +248,15 @@ class Election:
             self._lots.needed = True
             self._standby.extra_patience = self._lots.draw(self._terms.lot)
         if self._state is State.MASTER:
-            return self._master_hears(peer, verdict, event.family, now)
+            return self._master_hears(event, peer, verdict, now)
         return self._backup_hears(peer, verdict, event.family, now)
 
     def _backup_hears(self, peer: Peer, verdict: Verdict, family: Family, now: float) -> Effects:
+        if peer.left and not self._standby.is_left_by(family, peer.source):
+            return _NOTHING
         if peer.left:
-            return self._backup_is_left(peer, family, now)
+            self._last_master = None
+            return self._invited(Reason.PEER_BOWED_OUT, peer, self._terms.stagger_after(peer), now)
         self._last_master = peer
         self._standby.hear(family, peer.source, now)
         reason = self._terms.reason_to_take_over(verdict)
@@ -261,34 +265,29 @@ class Election:
         self._standby.takeover = None
         return _NOTHING
 
-    def _backup_is_left(self, peer: Peer, family: Family, now: float) -> Effects:
-        if not self._standby.is_left_by(family, peer.source):
-            return _NOTHING
-        self._last_master = None
-        return self._invited(Reason.PEER_BOWED_OUT, peer, self._terms.stagger_after(peer), now)
-
     def _invited(self, reason: Reason, peer: Peer, delay: float, now: float) -> Effects:
         """Take over after a delay that lets a better backup speak first; at once when there is none to wait for."""
-        if self._resting_until is not None:
-            return _NOTHING
+        refused = ADDRESSES in self._ledger.causes and reason is not Reason.PEER_BOWED_OUT
+        if refused or self._resting_until is not None or self._standby.is_wary_of(peer.speaker, now):
+            return _NOTHING  # refused: our kernel, while the master, however bad, owns them
         delay += self._lots.draw(LOT_STAGGER)
         if delay <= 0:
             return self._become_master(reason, peer.describe(), now)
         self._standby.invite(Takeover(now + delay, reason, peer.describe()))
         return _NOTHING
 
-    def _master_hears(self, peer: Peer, verdict: Verdict, family: Family, now: float) -> Effects:
+    def _master_hears(self, event: on.AdvertisementReceived, peer: Peer, verdict: Verdict, now: float) -> Effects:
         if peer.left:
             return _NOTHING
         handover = self._mastership.handover
-        if verdict not in _YIELDS and (handover is None or handover.then is Then.STAY):
+        if (handover is None or handover.then is Then.STAY) and self._mastership.outdoes(event, verdict):
             return self._insist(now)
         if handover is None:
-            effects = self._leave_for(State.BACKUP, _YIELDS[verdict], peer.describe(), now)
+            effects = self._leave_for(State.BACKUP, YIELDS[verdict], peer.describe(), now)
         else:
             effects = self._finish(handover, f"to {peer.address}", now)
         self._last_master = peer
-        self._standby.follow(family, peer.source, now)
+        self._standby.follow(event.family, peer.source, now)
         return effects
 
     def _insist(self, now: float) -> Effects:
@@ -306,6 +305,7 @@ class Election:
         if rise == 0:
             return _NOTHING
         self._terms = Terms.of(self._config, self._ledger.total)
+        self._standby.think_again()
         changed: Effects = (do.DemotionChanged(old, self._ledger.total, cause),)
         master = self._mastership
         if self._state is not State.MASTER:
@@ -344,9 +344,7 @@ class Election:
 
     def _finish(self, handover: Handover, outcome: str, now: float) -> Effects:
         detail = f"{handover.detail}, {outcome}" if handover.detail else outcome
-        if handover.then is Then.STOP:
-            return (*self._leave_for(State.INIT, Reason.SHUTDOWN, detail, now), do.Stopped())
         if handover.then is Then.REST:
             self._resting_until = now + handover.rest
-            return self._leave_for(State.BACKUP, Reason.RESIGNED, detail, now)
-        return self._leave_for(State.BACKUP, Reason.STEPPED_DOWN, detail, now)
+        left = self._leave_for(*ENDS_AS[handover.then], detail, now)
+        return (*left, do.Stopped()) if handover.then is Then.STOP else left

@@ -148,6 +148,10 @@ class Standby:
         self.heard = {}
         self.hear(family, source, now)
 
+    def is_wary_of(self, speaker: Speaker, now: float) -> bool:
+        """Whether an invitation may be a recording: of carp-sidecar, while there was no time to hear anything newer."""
+        return speaker is Speaker.CARP_SIDECAR and now < self._wary_until
+
     def is_left_by(self, family: Family, source: bytes) -> bool:
         """Whether a goodbye comes from the master, not from one that another has taken over from meanwhile."""
         return self._masters.get(family, source) == source
@@ -168,3 +172,8 @@ class Standby:
         """Follow an invitation, unless an earlier one stands."""
         if self.takeover is None or takeover.at < self.takeover.at:
             self.takeover = takeover
+
+    def think_again(self) -> None:
+        """What we are has changed: the next advertisement of a worse master invites again. One that left did leave."""
+        if self.takeover is not None and self.takeover.reason is not Reason.PEER_BOWED_OUT:
+            self.takeover = None

@@ -97,9 +97,13 @@ class Terms:
         return (self.advskew + self.config.handicap(self.demotion)) * STAGGER
 
     def stagger_after(self, leaver: Peer) -> float:
-        """The same after a bow-out: a fully demoted leaver may only have stepped down to look for somebody fit."""
+        """The same after a bow-out: a fully demoted leaver may only have stepped down to look for somebody fit.
+
+        No worse node is, to its eyes, even when its own advskew is all that makes it worse: it would be told to go.
+        """
         fully_demoted = leaver.advskew >= FULL_DEMOTION or leaver.demote > 0
-        if self.demotion and fully_demoted and self.compare(leaver) in {Verdict.BETTER, Verdict.EQUAL}:
+        verdict = self.compare(leaver)
+        if fully_demoted and (verdict is Verdict.BETTER or (verdict is Verdict.EQUAL and self.demotion)):
             return self._leaving * DECLINE + self.stagger
         return self.stagger
 

@@ -265,6 +265,26 @@ def test_a_master_that_cannot_own_the_address_lets_go_and_bows_out() -> None:
     assert node.status.causes == {"addresses": 240}
 
 
+def test_a_node_whose_kernel_refuses_never_says_that_it_is_master() -> None:
+    node = Told(20)
+    node.refuses = True
+    node.wait()
+    assert (node.state, node.why, node.said) == (State.BACKUP, Reason.ADDRESSES_FAILED, [])
+
+
+def test_a_node_whose_kernel_refused_leaves_a_worse_master_alone_and_follows_a_goodbye() -> None:
+    node = Told(20)
+    node.refuses = True
+    node.wait()
+    node.refuses = False
+    node.hear(254)
+    node.run(1.0)
+    assert node.state is State.BACKUP
+    node.hear(255, advbase=255)
+    node.run(1.0)
+    assert (node.state, node.demotion) == (State.MASTER, 0)
+
+
 def test_it_tries_again_when_nobody_else_does_and_is_forgiven_when_that_works() -> None:
     node = master()
     node.tell(on.AddressesFailed("refused"))

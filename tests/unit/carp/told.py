@@ -42,7 +42,7 @@ class Told:
         self.announced = 0
         self.renewed = 0
         self.changes: list[do.StateChanged] = []
-        self.stopped = False
+        self.stopped = self.refuses = False
         self.tell(on.Started())
         if up:
             self.tell(on.CarpdevChanged(True))
@@ -71,12 +71,17 @@ class Told:
         return self.changes[-1].reason
 
     def tell(self, event: Event, after: float = 0.0) -> tuple[Effect, ...]:
-        """Say it ``after`` so many seconds, in which no deadline is looked at, and do what is asked for."""
+        """Say it ``after`` so many seconds, in which no deadline is looked at, and do what is asked for.
+
+        The kernel owns at once what it is asked to own, unless it ``refuses``; what that leads to is returned, too.
+        """
         self.now += after
         effects = self.election.handle(event, self.now)
         for effect in effects:
             self._do(effect)
-        return effects
+        if not any(isinstance(effect, do.HoldAddresses) for effect in effects):
+            return effects
+        return effects + self.tell(on.AddressesFailed("refused") if self.refuses else on.AddressesHeld())
 
     def _do(self, effect: Effect) -> None:
         match effect:
