@@ -85,11 +85,11 @@ class Connection:
 
     async def send(self, data: bytes) -> None:
         """Hand it to the kernel; a client that does not take it in time is cut off."""
-        self._writer.write(data)
         try:
+            self._writer.write(data)
             async with asyncio.timeout(self._limits.write):
                 await self._writer.drain()
-        except (TimeoutError, OSError) as error:
+        except (TimeoutError, OSError, RuntimeError) as error:  # RuntimeError: uvloop's word for a closed connection
             raise HungUpError from error
 
     @property
@@ -100,7 +100,7 @@ class Connection:
 
     async def linger(self, seconds: float) -> None:
         """Say that nothing more comes and swallow what is still sent: a reset would destroy what we said last."""
-        with suppress(TimeoutError, OSError):
+        with suppress(TimeoutError, OSError, RuntimeError):
             self._writer.write_eof()
             async with asyncio.timeout(seconds):
                 for _ in range(_LINGER_READS):
