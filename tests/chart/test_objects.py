@@ -78,7 +78,7 @@ def test_the_pods_rights_are_the_least_by_feature() -> None:
         ("apps", "daemonsets", "vip-carp-sidecar", "get,list,watch"),
         ("events.k8s.io", "events", "", "create,patch"),
     ]
-    assert rules(rendered, "ClusterRole") == [("", "nodes", "", "get,list,watch,patch")]
+    assert rules(rendered, "ClusterRole", "-nodes") == [("", "nodes", "", "get,list,watch,patch")]
     less = render_values(kubernetes__nodes=False, kubernetes__events=False)
     assert [rule[1] for rule in rules(less, "Role", "carp-sidecar")] == ["pods", "daemonsets"]
     assert not {"ClusterRole", "ClusterRoleBinding"} & less.kinds
@@ -235,13 +235,30 @@ def test_the_hook_unsettles_before_upgrade_and_rollback_with_rights_on_one_daemo
         container = job["spec"]["template"]["spec"]["containers"][0]
         assert container["image"] == rendered.carp["image"]
         assert container["args"][1:] == ["time", "vip-carp-sidecar", "1", "60"]
-    assert not render_values(rollout__unsettleFirst=False).all("Job")
-    assert not render_values(sidecar__readiness="health").all("Job")
+    assert not render_values(rollout__unsettleFirst=False).all("Job", "-unsettle")
+    assert not render_values(sidecar__readiness="health").all("Job", "-unsettle")
+
+
+def test_the_hook_forgets_nodes_only_where_pods_could_label_them_and_gets_no_other_right() -> None:
+    rendered = render_values()
+    assert rendered.one("Job", "-forget")["metadata"]["annotations"]["helm.sh/hook"] == "post-delete"
+    assert rules(rendered, "ClusterRole", "-forget") == [("", "nodes", "", "list,patch")]
+    binding = rendered.one("ClusterRoleBinding", "-forget")
+    assert binding["roleRef"]["name"] == "time-vip-carp-sidecar-forget"
+    assert binding["subjects"][0]["name"] == rendered.one("ServiceAccount", "-forget")["metadata"]["name"]
+    assert rendered.one("Job", "-forget")["spec"]["template"]["spec"]["containers"][0]["args"][1:] == ["time.vip"]
+    for without in ("kubernetes__forgetNodes", "kubernetes__nodes", "rbac__create"):
+        assert not render_values(**{without: False}).all("Job", "-forget")
 
 
 def test_scripts_are_python_as_it_stands_in_the_chart() -> None:
     rendered = render("-f", str(CHART / "ci" / "generated-passphrase-values.yaml"))
-    for name, script in (("-unsettle", "unsettle"), ("-passphrase", "passphrase"), ("-test", "ask_time")):
+    for name, script in (
+        ("-unsettle", "unsettle"),
+        ("-forget", "forget"),
+        ("-passphrase", "passphrase"),
+        ("-test", "ask_time"),
+    ):
         pod = next(spec for found, spec in pods(rendered) if found.endswith(name))
         assert pod["containers"][0]["args"][0].strip() == (CHART / "files" / f"{script}.py").read_text().strip()
 
@@ -289,5 +306,5 @@ def test_two_releases_of_one_name_in_two_namespaces_share_no_cluster_object() ->
         for kind in ("ClusterRole", "ValidatingAdmissionPolicy")
         for one in render_values().all(kind)
     }
-    assert here == {"time-vip-carp-sidecar-nodes", "time-vip-carp-sidecar-pods"}
+    assert here == {f"time-vip-carp-sidecar-{which}" for which in ("nodes", "pods", "forget")}
     assert all(name.startswith("time-") for name in here)

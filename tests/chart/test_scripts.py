@@ -25,11 +25,12 @@ PLACE = f'mount -t tmpfs none /run && mkdir -p {MOUNT} && cp "$0"/* {MOUNT}/ && 
 def installed(server: Server) -> Server:
     """The release in a namespace of its own, without pods; hooks' rights included."""
     server.apply(json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}))
-    less = ("--set", "kubernetes.nodes=false", "--set", f"namespaceOverride={NAMESPACE}")
+    less = ("--set", f"namespaceOverride={NAMESPACE}")
     generated = ("--set", "passphrase.existingSecret=,passphrase.generate=true")
     objects = render(*LEAST, *less, *generated, policies=False).objects
     kinds = ("ServiceAccount", "Role", "RoleBinding", "DaemonSet")
-    server.apply(yaml.safe_dump_all(one for one in objects if one["kind"] in kinds))
+    hooks = [one for one in objects if "Cluster" in one["kind"] and one["metadata"]["name"].endswith("-forget")]
+    server.apply(yaml.safe_dump_all([*hooks, *(one for one in objects if one["kind"] in kinds)]))
     return server
 
 
@@ -106,6 +107,7 @@ def test_a_made_passphrase_is_one_that_the_daemon_takes(installed: Server, tmp_p
     arguments = (NAMESPACE, "other", "keys", "{}")
     assert run_hook(installed, tmp_path, "passphrase", *arguments)[0] == 0
     file = tmp_path / "keys"
+    file.touch(mode=0o600)
     file.write_bytes(base64.b64decode(installed.get("secret", "other", "-n", NAMESPACE)["data"]["keys"]))
     (key,) = read_passphrases(file)
     assert len(key) == 19
@@ -146,3 +148,18 @@ def test_the_test_pod_asks_what_its_network_reaches_and_says_what_not() -> None:
     assert ask_time("2001:db8::10")[0] == 1
     code, said = ask_time("192.0.2.10", "127.0.0.9")
     assert (code, "127.0.0.9 does not answer" in said) == (1, True)
+
+
+def test_forgetting_takes_only_its_own_labels_off_the_nodes(installed: Server, tmp_path: Path) -> None:
+    labels = {"carp-sidecar.io/vhid-10": "master", "carp-sidecar.io/vhid-11": "backup", "kubernetes.io/os": "linux"}
+    owners = {"carp-sidecar.io/vhid-10-instance": "hooks.vip", "carp-sidecar.io/vhid-11-instance": "hooks.other"}
+    node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "left", "labels": labels, "annotations": owners}}
+    installed.apply(json.dumps(node))
+    code, said = run_hook(installed, tmp_path, "forget", "hooks.vip")
+    assert (code, said) == (0, "labels taken off left\n")
+    left = installed.get("node", "left")["metadata"]
+    assert left["labels"] == {"carp-sidecar.io/vhid-11": "backup", "kubernetes.io/os": "linux"}
+    assert left["annotations"] == {"carp-sidecar.io/vhid-11-instance": "hooks.other"}
+    assert run_hook(installed, tmp_path, "forget", "hooks.vip") == (0, "labels taken off no node\n")
+    code, said = run_hook(installed, tmp_path, "forget", "hooks.vip", account=NAME)
+    assert (code, "could not take" in said) == (0, True)

@@ -137,6 +137,7 @@ def test_a_value_has_the_daemons_default(row: Setting) -> None:
 def test_the_file_that_pods_read_is_one_that_the_daemon_takes(tmp_path: Path) -> None:
     keys = tmp_path / "keys"
     keys.write_text("a passphrase\n")
+    keys.chmod(0o600)
     for values in CI:
         text = yaml.safe_dump(render("-f", str(values)).config)
         config = tmp_path / "config.yaml"

@@ -54,10 +54,13 @@ containers:
 {{- end -}}
 {{- end -}}
 
-{{/* A hook's account with a Role of its own: (dict "root" $ "suffix" "-x" "hooks" "pre-upgrade" "rules" list). */}}
+{{/* A hook's account with a Role of its own: (dict "root" $ "suffix" "-x" "hooks" "pre-upgrade" "rules" list), with "cluster" true a ClusterRole. */}}
 {{- define "carp.hookAccount" -}}
 {{- $root := .root -}}
-{{- $name := printf "%s%s" (include "carp.fullname" $root) .suffix -}}
+{{- $account := printf "%s%s" (include "carp.fullname" $root) .suffix -}}
+{{- $role := printf "%s%s" (include (ternary "carp.clustername" "carp.fullname" (eq true .cluster)) $root) .suffix -}}
+{{- $kind := ternary "ClusterRole" "Role" (eq true .cluster) -}}
+{{- $cluster := eq true .cluster -}}
 {{- $labels := dict "app.kubernetes.io/component" "hook" -}}
 {{- $early := dict "helm.sh/hook" .hooks "helm.sh/hook-weight" "-10" "helm.sh/hook-delete-policy" "before-hook-creation,hook-succeeded" -}}
 apiVersion: v1
@@ -67,23 +70,23 @@ metadata:
 automountServiceAccountToken: false
 ---
 apiVersion: rbac.authorization.k8s.io/v1
-kind: Role
+kind: {{ $kind }}
 metadata:
-  {{- include "carp.metadata" (dict "root" $root "suffix" .suffix "labels" $labels "annotations" $early) | nindent 2 }}
+  {{- include "carp.metadata" (dict "root" $root "suffix" .suffix "cluster" $cluster "labels" $labels "annotations" $early) | nindent 2 }}
 rules:
   {{- toYaml .rules | nindent 2 }}
 ---
 apiVersion: rbac.authorization.k8s.io/v1
-kind: RoleBinding
+kind: {{ $kind }}Binding
 metadata:
-  {{- include "carp.metadata" (dict "root" $root "suffix" .suffix "labels" $labels "annotations" $early) | nindent 2 }}
+  {{- include "carp.metadata" (dict "root" $root "suffix" .suffix "cluster" $cluster "labels" $labels "annotations" $early) | nindent 2 }}
 roleRef:
   apiGroup: rbac.authorization.k8s.io
-  kind: Role
-  name: {{ $name }}
+  kind: {{ $kind }}
+  name: {{ $role }}
 subjects:
   - kind: ServiceAccount
-    name: {{ $name }}
+    name: {{ $account }}
     namespace: {{ include "carp.namespace" $root }}
 {{- end -}}
 
