@@ -49,7 +49,7 @@ def _alone(report: VhostReport, interval: float) -> bool:
 
 
 def _silence(report: VhostReport) -> float:
-    """Seconds without another's advertisement before this node became master: what elected it, and no longer changes."""
+    """Seconds without another's advertisement before this node became master: what elected it, for good."""
     since = report.status.since
     heard = [peer.heard_at for peer in report.status.peers if peer.heard_at <= since]
     return since - max(heard) if heard and report.status.state is State.MASTER else 0.0

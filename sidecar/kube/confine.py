@@ -20,7 +20,7 @@ _NICE: Final = 5
 _OOM_FIRST: Final = "1000"
 _OOM: Final = Path("/proc/self/oom_score_adj")
 MEMORY: Final = 192 * 1024 * 1024
-"""Bytes of data that it may have, three times what it needs: who leaks ends by himself, before the container is full."""
+"""Bytes of data that it may have, three times what it needs: who leaks ends before the container is full."""
 
 
 class _Header(ctypes.Structure):

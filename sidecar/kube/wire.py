@@ -37,8 +37,8 @@ class Happening:
 class VhostNotice:
     """One virtual host. ``since`` is ISO 8601 or empty; ``interval_s`` between two advertisements, in seconds.
 
-    ``alone``: this node heard nobody else advertise for three intervals; ``silence_s``: nor for so long before it became
-    master.
+    ``alone``: this node heard nobody else advertise for three intervals; ``silence_s``: nor for that long before it
+    became master.
     """
 
     vhid: int
