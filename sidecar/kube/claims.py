@@ -13,6 +13,8 @@ INTERVALS: Final = 2.0
 """Of silence before a look. A dead master has been silent for three when another takes over."""
 SINCE: Final = 1.0
 """Of them, those that the new master has spoken itself: whoever hears it has answered or yielded."""
+RIVALRY: Final = 30.0
+"""Seconds between two looks while there are rivals: whether they gave up is worth knowing."""
 CHALLENGED: Final = 0.5
 """Seconds from the loss of the own label to a look who did it."""
 LOOKS: Final = (0.0, 1.5, 4.0, 10.0, 30.0)
@@ -92,14 +94,18 @@ class Claims:
             return Findings((), ())
         seen = tuple(found)
         tenure.looks += 1
-        soon = tenure.looks < len(LOOKS)
-        tenure.next_look = max(now + 0.5, tenure.first_look + LOOKS[tenure.looks]) if soon else now + pause
         tenure.challenged = tenure.challenged and bool(seen)
         rivals = {one.uid: one for one in seen if tenure.challenged or one.uid in tenure.relieved}
         stale = tuple(one for one in seen if one.uid not in rivals)
         news = tuple(one for uid, one in rivals.items() if uid not in tenure.rivals)
         tenure.rivals = rivals
+        tenure.next_look = self._next(tenure, now, min(pause, RIVALRY) if rivals else pause)
         return Findings(stale, news)
+
+    def _next(self, tenure: Tenure, now: float, pause: float) -> float:
+        """When to look again."""
+        soon = tenure.looks < len(LOOKS)
+        return max(now + 0.5, tenure.first_look + LOOKS[tenure.looks]) if soon else now + pause
 
     def relieved(self, claim: Claim) -> None:
         """It was taken off this one: the same claim again is a counter-claim."""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sidecar.kube.claims import CHALLENGED, LOOKS, SELDOM, Claim, Claims, Findings
+from sidecar.kube.claims import CHALLENGED, LOOKS, RIVALRY, SELDOM, Claim, Claims, Findings
 
 DEAD = Claim("pod", "dead", "uid-1")
 OTHER = Claim("node", "node2", "uid-2")
@@ -52,6 +52,17 @@ def test_a_stale_claim_is_taken_once_and_a_counter_claim_is_let_be() -> None:
     assert claims.rivals == (DEAD,)
     assert claims.looked([DEAD], 7.0) == Findings((), ())
     assert claims.rivals == (DEAD,)
+
+
+def test_while_there_are_rivals_it_looks_more_often() -> None:
+    claims = master()
+    claims.looked([DEAD], 3.0)
+    claims.relieved(DEAD)
+    for now in (4.0, 6.0, 12.0, 32.0):
+        claims.looked([DEAD], now)
+    assert claims.due() == 32.0 + RIVALRY
+    claims.looked([], 62.0)
+    assert claims.due() == 62.0 + SELDOM
 
 
 def test_what_could_not_be_taken_is_tried_again() -> None:
