@@ -1,5 +1,6 @@
 """The images without Kubernetes: two hosts, each with the services of docs/docker.md's compose file, run by runc."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 from tests.e2e.cluster import Cluster
 from tests.e2e.cluster.client import Asking
 from tests.e2e.cluster.shell import wait_for
-from tests.e2e.compose import Service
+from tests.e2e.compose import PAGE, Service
 from tests.e2e.product import archives
 from tests.e2e.site import CHRONY, OURS, Site
 
@@ -16,6 +17,8 @@ ADDRESS = "192.0.2.10"
 FOLDER = "/run/compose"
 TAKEOVER_SECONDS = 5.5
 LOST_MAX = 2
+UNSTRIPPED_MB = 15  # where no binutils could be had
+SIZE = re.compile(r"^\| `([\w-]+)` \| .* \| (\d+) MB \| \d+ MB \|$", re.MULTILINE)
 NET_ADMIN_NET_RAW, NET_BIND_SERVICE = 0x3000, 0x400
 # As the page says, and the passphrase typed.
 PREPARE = f"""
@@ -71,6 +74,15 @@ def status_of(service: Service) -> dict[str, str]:
     """/proc/1/status of a container."""
     lines = service.exec("cat", "/proc/1/status")[1].splitlines()
     return {key: value.strip() for key, _, value in (line.partition(":") for line in lines)}
+
+
+def test_the_images_are_no_larger_than_the_page_says(cluster: Cluster, record_property: Any) -> None:
+    megabytes = {path.stem: path.stat().st_size / 1e6 for path in archives(cluster.layout.name)}
+    said = {name: float(size) for name, size in SIZE.findall(PAGE.read_text())}
+    record_property("megabytes", str(megabytes))
+    assert said.keys() == megabytes.keys()
+    for name, size in megabytes.items():
+        assert size <= said[name] + UNSTRIPPED_MB
 
 
 @pytest.mark.usefixtures("asking")
