@@ -7,6 +7,7 @@ import json
 import shutil
 import socket
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +22,8 @@ PASSPHRASE = "only for tests"
 VRRP_PASSWORD = "fortests"
 ADVSKEW = (10, 60)
 PRIORITY = (150, 100)
+PATIENCE = 20.0
+"""Seconds: on a busy machine a daemon needs some until it can be asked."""
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 UP = '#!/bin/sh\nexec ip addr add "$2/32" dev "$1"\n'
 DOWN = '#!/bin/sh\nip addr del "$2/32" dev "$1" 2>/dev/null\nexit 0\n'
@@ -72,9 +75,13 @@ class Sidecar:
         return [node.spawn([sys.executable, "-m", "sidecar", "run"], log=log, env=env)]
 
     def drops(self, node: Node) -> Drops:
+        end = time.monotonic() + PATIENCE
+        control = node.path("/run/carp-sidecar/control.sock")
+        while not control.exists() and time.monotonic() < end:
+            time.sleep(0.05)
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as daemon:
-            daemon.settimeout(10.0)
-            daemon.connect(str(node.path("/run/carp-sidecar/control.sock")))
+            daemon.settimeout(PATIENCE)
+            daemon.connect(str(control))
             daemon.sendall(b'{"v": 1, "do": "status"}\n')
             with daemon.makefile("rb") as answers:
                 vhosts = json.loads(answers.readline())["result"]["vhosts"]

@@ -27,7 +27,7 @@ from tests.attacks.verdict import Story, Verdict, story
 
 VHID = 10
 TICK = 0.1
-SETTLE = 25.0
+SETTLE = 60.0
 SECONDS = {
     Phase.PEACE: 6.0,
     Phase.BACKUP_RESTARTS: 6.0,
@@ -135,7 +135,7 @@ class Stage:
         self.start(0)
         self.wait_for(0)
         self.start(1)
-        time.sleep(1.5)
+        time.sleep(2.5)
         self.stop(0)
         self.wait_for(1)
         time.sleep(2.2)

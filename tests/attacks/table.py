@@ -60,22 +60,26 @@ def read(page: Path = PAGE) -> dict[str, Column]:
     return {title: {names[one[0]]: one[at] for one in rows} for at, title in enumerate(titles, start=1)}
 
 
-def section(text: str) -> str:
+def section(text: str, begin: str = BEGIN, end: str = END) -> str:
     """What stands between the marks."""
-    found = re.search(re.escape(BEGIN) + r"\n(.*?)\n" + re.escape(END), text, re.DOTALL)
+    found = re.search(re.escape(begin) + r"\n(.*?)\n" + re.escape(end), text, re.DOTALL)
     if found is None:
-        raise ValueError(f"docs/security.md has no {BEGIN} ... {END}")
+        raise ValueError(f"docs/security.md has no {begin} ... {end}")
     return found.group(1)
+
+
+def replaced(text: str, begin: str, end: str, made: str) -> str:
+    """The page with something else between the marks."""
+    return text.replace(f"{begin}\n{section(text, begin, end)}\n{end}", f"{begin}\n{made}\n{end}")
 
 
 def write(columns: Mapping[str, Column], page: Path = PAGE) -> None:
     """Put the table into the page; columns that were not measured now stay as they are there."""
     text = page.read_text()
-    old = section(text)
-    known = read(page) if old.strip() else {}
+    known = read(page) if section(text).strip() else {}
     order = [*(one.title for one in PRODUCTS), *SIMULATED]
     merged = {title: columns.get(title) or known[title] for title in order if title in columns or title in known}
-    page.write_text(text.replace(f"{BEGIN}\n{old}\n{END}", f"{BEGIN}\n{table(merged)}\n{END}"))
+    page.write_text(replaced(text, BEGIN, END, table(merged)))
 
 
 def lasting(of: Column) -> set[str]:
