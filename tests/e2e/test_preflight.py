@@ -50,7 +50,7 @@ def test_programs_that_are_not_built_are_named_with_the_command_that_builds_them
 
 
 def test_make_tells_an_ordinary_user_what_it_needs_before_it_builds_anything() -> None:
-    command = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "make", "e2e"]
+    command = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "make", "--no-print-directory", "e2e"]
     done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=False)
     assert done.returncode != 0
     assert "needs root: sudo make e2e" in done.stderr
