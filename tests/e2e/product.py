@@ -6,6 +6,7 @@ import json
 import subprocess
 import time
 from collections.abc import Mapping
+from functools import cache as cache_of_this_run
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +36,9 @@ VALUES: dict[str, Any] = {
 }
 
 
+@cache_of_this_run
 def archives(name: str) -> list[Path]:
-    """The two images as archives, built from this checkout (a minute; seconds when nothing has changed).
+    """The two images as archives, built from this checkout (a minute; seconds when nothing has changed), once a run.
 
     `name`: of the cluster they are for. Runs at the same time build one after the other.
     """
