@@ -17,8 +17,8 @@ from pyroute2.netlink.exceptions import NetlinkError
 from sidecar.carp.config import Address, Family
 from sidecar.errors import ConfigError, ExhaustedError, HostError
 from sidecar.net import macvlan, routing, sysctls
-from sidecar.net.frames import virtual_mac
-from sidecar.net.interface import Interface, find, interfaces
+from sidecar.net.frames import format_mac, virtual_mac
+from sidecar.net.interface import Interface, addresses_anywhere, find
 from sidecar.net.keepsake import Keepsake
 from sidecar.net.routing import Kernel
 from sidecar.net.rtnl import Rtnl
@@ -45,7 +45,7 @@ def _kernel() -> Iterator[Kernel]:
     """``ExhaustedError`` when there is nothing to ask the kernel with: that says nothing about what is in place."""
     try:
         _have_descriptors()
-        with IPRoute() as ipr, Rtnl() as rtnl:
+        with IPRoute(strict_check=True) as ipr, Rtnl() as rtnl:
             yield Kernel(ipr, rtnl)
     except (OSError, MemoryError) as error:
         raise ExhaustedError(f"cannot ask the kernel: {error}") from error
@@ -139,12 +139,15 @@ class Host:
 
     def _own_addresses(self, ipr: IPRoute) -> set[tuple[str, str]]:
         """Virtual addresses that an interface of the node has of its own, each with where."""
-        return {
-            (str(one.address), f"{interface.name} as {one.address}/{one.network.prefixlen}")
-            for interface in interfaces(ipr)
-            for one in interface.addresses
-            if one.address in self._addresses and not one.virtual and interface.mac != virtual_mac(self._vhid)
-        }
+        found: set[tuple[str, str]] = set()
+        for index, one in addresses_anywhere(ipr, self._addresses):
+            if one.virtual:
+                continue
+            (link,) = ipr.get_links(index)
+            if link.get_attr("IFLA_ADDRESS") != format_mac(virtual_mac(self._vhid)):
+                where = f"{link.get_attr('IFLA_IFNAME')} as {one.address}/{one.network.prefixlen}"
+                found.add((str(one.address), where))
+        return found
 
     def _still_there(self, ipr: IPRoute, carpdev: Interface) -> bool:
         if self._prepared is None or self._prepared[0] != carpdev.index:

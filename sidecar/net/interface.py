@@ -3,12 +3,13 @@
 ``discover`` is blocking (a few milliseconds) and never runs on the loop's thread: pyroute2 has a loop of its own.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any, Final
 
 from pyroute2 import IPRoute
+from pyroute2.netlink.exceptions import NetlinkError
 
 from sidecar.carp.config import Address, Family
 from sidecar.errors import ConfigError
@@ -96,8 +97,25 @@ def all_interfaces() -> list[Interface]:
 
 
 def find(ipr: IPRoute, name: str) -> Interface | None:
-    """One interface by name, or None when it is not there."""
-    return next((one for one in interfaces(ipr) if one.name == name), None)
+    """One interface by name, or None when it is not there. Costs the same however many there are."""
+    link = link_named(ipr, name)
+    return None if link is None else _interface(link, list(ipr.get_addr(index=link["index"])))
+
+
+def link_named(ipr: IPRoute, name: str) -> Any | None:
+    """What the kernel tells of one interface, or None when it is not there."""
+    try:
+        return next(iter(ipr.link("get", ifname=name)), None)
+    except NetlinkError:
+        return None
+
+
+def addresses_anywhere(ipr: IPRoute, wanted: Collection[Address]) -> Iterator[tuple[int, InterfaceAddress]]:
+    """Where these addresses are in this network namespace: the index of the interface, and each as it is there."""
+    for message in ipr.get_addr():
+        found = _address(message)
+        if found.address in wanted:
+            yield message["index"], found
 
 
 def holding_subnet_of(address: Address) -> str:

@@ -17,7 +17,7 @@ from pyroute2.netlink.exceptions import NetlinkError
 from sidecar.errors import HostError
 from sidecar.net import bpf, sysctls
 from sidecar.net.frames import format_mac, virtual_mac
-from sidecar.net.interface import Interface
+from sidecar.net.interface import Interface, link_named
 from sidecar.net.rtnl import NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, Rtnl, attribute, message, nested, u32
 
 _RTM_NEWQDISC, _RTM_NEWTFILTER = 36, 44
@@ -112,13 +112,13 @@ def _virtual_links(ipr: IPRoute, carpdev_index: int, vhid: int) -> list[Any]:
     Not by parent: on a carpdev that is a macvlan itself the kernel makes the new one its sibling.
     """
     mac, name = format_mac(virtual_mac(vhid)), name_for(vhid, carpdev_index)
-    return [
-        link
-        for link in ipr.get_links()
-        if link.get_attr("IFLA_IFNAME") == name
+    link = link_named(ipr, name)
+    ours = (
+        link is not None
         and link.get_attr("IFLA_ADDRESS") == mac
         and link.get_nested("IFLA_LINKINFO", "IFLA_INFO_KIND") == "macvlan"
-    ]
+    )
+    return [link] if ours else []
 
 
 def any_on(ipr: IPRoute, carpdev_index: int) -> bool:
