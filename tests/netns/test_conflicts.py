@@ -111,6 +111,18 @@ def test_who_asks_whether_the_address_is_free_is_answered_and_no_conflict(pair: 
     assert first.vhost()["conflicts"] == []
 
 
+def test_an_ipv6_machine_that_checks_before_it_takes_the_address_is_kept_from_it(dual: Group) -> None:
+    """RFC 4862: the kernel that holds the address answers, and the other marks its own as a duplicate."""
+    first, other = dual.add(), stranger(dual)
+    first.start()
+    dual.wait_for_owner(first, PATIENCE)
+    settled(dual)
+    other.ip(f"addr add {V6}/64 dev eth0")
+    until(lambda: "dadfailed" in other.run(["ip", "addr", "show", "dev", "eth0"]).stdout, 5.0, "it gives way")
+    assert (first.metric('carp_address_claims_total{verdict="wanted",vhid="10"}') or 0) >= 1
+    assert first.vhost()["conflicts"] == []
+
+
 def test_the_question_is_seldom_disturbs_nobody_and_is_the_masters_alone(dual: Group) -> None:
     first, second = dual.add(), dual.add()
     client = dual.network.add_node("client", 90)

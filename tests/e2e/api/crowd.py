@@ -1,6 +1,8 @@
-"""Many notice boards in one process, each with its own threads and connections: ``python -m tests.e2e.api.crowd FOLDER
-FIRST COUNT URL NAMESPACE``. A line on standard input is the role of all of them from then on; ``count`` and ``errors``
-answer how many have shown it and how many requests failed.
+"""Many notice boards in one process, each with its own threads, connections, token and pod; the code of each is the
+real one from ``Board`` down to TLS: ``python -m tests.e2e.api.crowd FOLDER FIRST COUNT URL NAMESPACE``.
+
+``FOLDER/NUMBER`` holds ``token``, ``ca.crt`` and ``uid``. A line on standard input is the role of all of them from then
+on; ``count`` and ``errors`` answer how many have shown it and how many requests failed.
 """
 
 import random
@@ -32,8 +34,9 @@ def main(folder: Path, first: int, count: int, url: str, namespace: str) -> None
     threading.stack_size(256 * 1024)
     crowd: list[tuple[Board, Ear]] = []
     for number in range(first, first + count):
-        ear = Ear()
-        board = Board(url, folder, Identity(namespace, f"carp-{number}", f"uid-{number}"), ear, random.random)
+        ear, own = Ear(), folder / str(number)
+        identity = Identity(namespace, f"carp-{number}", (own / "uid").read_text())
+        board = Board(url, own, identity, ear, random.random)
         board.start()
         crowd.append((board, ear))
     serial = 0

@@ -175,8 +175,8 @@ def test_two_short_collisions_a_minute_apart_are_no_split_brain(judge: ConflictJ
 
 
 def test_advertisements_during_a_takeover_count_for_nothing(judge: ConflictJudge) -> None:
-    judge.meet(PEER, MEMBER, 100.0)
-    judge.meet(PEER, MEMBER, JUDGING)
+    for second in range(100, int(JUDGING + PACE.insistence)):
+        judge.meet(PEER, MEMBER, float(second))
     assert judge.conflicts == ()
 
 
