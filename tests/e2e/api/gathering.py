@@ -156,24 +156,30 @@ def resident(plane: Plane) -> float:
 
 @dataclass
 class Meter:
-    """What the server served while it ran: in all, and in its busiest second."""
+    """What the server served while it ran: in all, and in its busiest moment."""
 
     plane: Plane
+    every: float = 1.0
+    """Seconds between two looks, each of which costs the server some 50 ms."""
+    since_start: bool = False
+    """Count from the start of the server instead of from now."""
     samples: list[tuple[float, float]] = field(default_factory=list)
     _before: dict[str, float] = field(default_factory=dict)
     _cpu: float = 0.0
     _end: threading.Event = field(default_factory=threading.Event)
 
     def __enter__(self) -> "Meter":
-        self._before, self._cpu = requests(self.plane), cpu(self.plane)
+        if not self.since_start:
+            self._before, self._cpu = requests(self.plane), cpu(self.plane)
         self.samples = [(time.monotonic(), sum(self._before.values()))]
         self._thread = threading.Thread(target=self._sample)
         self._thread.start()
         return self
 
     def _sample(self) -> None:
-        while not self._end.wait(1.0):
-            self.samples.append((time.monotonic(), sum(requests(self.plane).values())))
+        while not self._end.wait(self.every):
+            with contextlib.suppress(OSError):  # a busy server may not answer at once
+                self.samples.append((time.monotonic(), sum(requests(self.plane).values())))
 
     def __exit__(self, *_: object) -> None:
         self._end.set()
