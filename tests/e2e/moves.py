@@ -88,6 +88,3 @@ def up(product: Product) -> bool:
     roles = sorted(pod["metadata"]["labels"]["carp-role"] for pod in pods)
     whole = not any("deletionTimestamp" in pod["metadata"] for pod in pods)
     return whole and roles == ["backup"] * (product.nodes - 1) + ["master"]
-
-
-MOVES = [cordon, drain, delete, evict]

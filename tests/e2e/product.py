@@ -53,17 +53,15 @@ def archives(name: str) -> list[Path]:
 
 def another(name: str) -> Path:
     """The sidecar's image of `archives` with another tag, NEXT, and another content (a label), as an archive."""
-    place = cache() / "image" / "e2e" / name / "next.tar"
-    place.unlink(missing_ok=True)
-    script = (
-        'c=$(buildah from --pull-never "$1") && buildah config --label next=1 "$c" && buildah commit -q --rm "$c" "$2"'
-    )
-    names = ["localhost/carp-sidecar:TEST", "localhost/carp-sidecar:NEXT"]
-    subprocess.run(["bash", "-c", script, "another", *names], check=True, timeout=300)
-    subprocess.run(
-        ["buildah", "push", "--quiet", names[1], f"docker-archive:{place}:{names[1]}"], check=True, timeout=300
-    )
-    return place
+    folder = cache() / "image" / "e2e" / name
+    (folder / "next.tar").unlink(missing_ok=True)
+    script = 'c=$(buildah from "$1"); buildah config --label next=1 "$c"; buildah commit --quiet --rm "$c" "$2"'
+    names = [
+        f"docker-archive:{folder}/carp-sidecar.tar",
+        f"docker-archive:{folder}/next.tar:localhost/carp-sidecar:NEXT",
+    ]
+    subprocess.run(["bash", "-ec", script, "another", *names], check=True, timeout=300)
+    return folder / "next.tar"
 
 
 class Product:

@@ -38,10 +38,10 @@ class Lost:
 
 @dataclass
 class Rolled:
-    """`least`: the fewest pods Ready and not told to end while pods were replaced. `seconds`: what the change took."""
+    """`at_once`: pods replaced at a time. `seconds`: what the change took."""
 
     lost: Lost
-    least: int
+    at_once: int
     seconds: float
 
 
@@ -72,9 +72,9 @@ def roll(product: Product, change: Callable[[], object], record: Any) -> Rolled:
         change()
         seconds = time.monotonic() - began
         wait_for("every pod to be new and Ready", lambda: _all_new(product, before), NEW_SECONDS, 0.5)
-    rolled = Rolled(lost, least_ready(watching.events, product.nodes), seconds)
-    record("rollout", f"{lost}; {seconds:.1f} s; {rolled.least} Ready at least")
-    print(f"{lost}; {seconds:.1f} s; {rolled.least} Ready at least")
+    rolled = Rolled(lost, most_at_once(watching.events), seconds)
+    record("rollout", f"{lost}; {seconds:.1f} s; {rolled.at_once} pods at a time")
+    print(f"{lost}; {seconds:.1f} s; {rolled.at_once} pods at a time")
     return rolled
 
 
@@ -85,18 +85,20 @@ def _all_new(product: Product, before: set[str]) -> bool:
     return new and len(templates) == 1 and all(map(is_ready, pods))
 
 
-def least_ready(events: Iterable[Event], members: int) -> int:
-    """The fewest pods Ready and not told to end, from the first one's end until all `members` new ones are Ready."""
-    ready: dict[str, bool] = {}
+def most_at_once(events: Iterable[Event]) -> int:
+    """On how many nodes at once a pod had been told to end and its successor had not been Ready yet.
+
+    Not how many are Ready: kubelet takes back a Ready now and then, for some milliseconds.
+    """
     ended: set[str] = set()
-    least = members
+    out: dict[str, str] = {}
+    most = 0
     for _, pod in events:
-        uid = pod["metadata"]["uid"]
-        if "deletionTimestamp" in pod["metadata"]:
+        uid, node = pod["metadata"]["uid"], pod["spec"].get("nodeName", "")
+        if "deletionTimestamp" in pod["metadata"] and uid not in ended:
             ended.add(uid)
-        ready[uid] = is_ready(pod) and uid not in ended
-        if ended:
-            least = min(least, sum(ready.values()))
-        if len(ended) >= members and sum(ready.values()) >= members:
-            break
-    return least
+            out[node] = uid
+        elif uid not in ended and is_ready(pod):
+            out.pop(node, None)
+        most = max(most, len(out))
+    return most

@@ -1,4 +1,4 @@
-"""Rollouts of every kind, in readiness `role`: they end, every pod is new, and a client outside loses nothing.
+"""Rollouts of every kind: they end, every pod is new, and a client outside loses nothing. One release for all.
 
 What is asserted of lost queries is 2 of a client at 50 per second, and what the machine itself lost in the same time.
 """
@@ -13,7 +13,7 @@ import pytest
 
 from tests.e2e.cluster import Cluster
 from tests.e2e.cluster.shell import wait_for
-from tests.e2e.moves import MOVES, Move, changes, hands_over_first, lasting, leads_to, master_pod
+from tests.e2e.moves import Move, changes, cordon, delete, drain, evict, hands_over_first, lasting, leads_to, master_pod
 from tests.e2e.product import PASSPHRASE, SECRET, Product
 from tests.e2e.rolling import client, roll
 from tests.e2e.watching import Watching
@@ -22,6 +22,7 @@ LOST_MAX = 2
 CHANGES = 12
 REST_SECONDS = 2
 LABEL_SECONDS = 0.3
+UNSYNCHRONISED = {"ntp.chrony.servers": [], "ntp.chrony.localStratum": 10}
 SERVICE_SECONDS = 1.0
 RELOADED_SECONDS = 60.0
 HOOK = "system:serviceaccount:default:carp-carp-sidecar-unsettle"
@@ -163,18 +164,23 @@ def test_an_upgrade_without_a_change_ends_with_helm_4(product: Product, record_p
     assert mark(product) != before
 
 
+@pytest.mark.parametrize("move", [cordon, drain])
+def test_a_master_whose_node_is_taken_away_hands_over_first(product: Product, record_property: Any, move: Move) -> None:
+    hands_over_first(product, record_property, move)
+
+
 @pytest.mark.usefixtures("master")
 def test_an_upgrade_of_the_image_replaces_pods_one_at_a_time_and_loses_nothing(
     product: Product, record_property: Any
 ) -> None:
     rolled = roll(product, lambda: product.upgrade({"image.tag": "NEXT"}), record_property)
     assert {pod["spec"]["initContainers"][0]["image"] for pod in product.pods()} == {"localhost/carp-sidecar:NEXT"}
-    assert rolled.least == product.nodes - 1
+    assert rolled.at_once == 1
     assert rolled.lost.at_most(LOST_MAX)
 
 
-@pytest.mark.parametrize("move", MOVES)
-def test_a_master_that_is_taken_away_hands_over_first(product: Product, record_property: Any, move: Move) -> None:
+@pytest.mark.parametrize("move", [delete, evict])
+def test_a_master_whose_pod_is_taken_away_hands_over_first(product: Product, record_property: Any, move: Move) -> None:
     hands_over_first(product, record_property, move)
 
 
@@ -206,12 +212,33 @@ def test_a_rollout_that_nobody_announced_ends_and_loses_nothing(
     assert rolled.lost.at_most(LOST_MAX)
 
 
-@pytest.mark.usefixtures("master")
-def test_a_switch_to_readiness_by_health_replaces_pods_one_at_a_time_too(
+def test_a_switch_to_readiness_by_health_is_announced_too_and_loses_nothing(
     product: Product, record_property: Any
 ) -> None:
-    values = {"sidecar.readiness": "health", "image.tag": "TEST"}
+    before = mark(product)
+    values = {"sidecar.readiness": "health", "image.tag": "TEST", **UNSYNCHRONISED}
     rolled = roll(product, lambda: product.upgrade(values, version=4), record_property)
-    assert rolled.least == product.nodes - 1
+    assert mark(product) != before
+    assert rolled.at_once == 1
     assert rolled.lost.at_most(LOST_MAX)
-    product.wait_until_settled()
+
+
+@pytest.mark.parametrize("move", [drain, delete])
+def test_a_master_that_is_taken_away_hands_over_first_by_health(
+    product: Product, record_property: Any, move: Move
+) -> None:
+    hands_over_first(product, record_property, move)
+    assert set(product.ready()) >= {master_pod(product)[1]}
+
+
+@pytest.mark.usefixtures("master")
+def test_a_rollback_takes_members_that_are_all_without_a_time_source_one_at_a_time(
+    product: Product, record_property: Any
+) -> None:
+    """Each is demoted by that and, by being of an older template, once more: together that is no ill health."""
+    assert len(product.ready()) == product.nodes
+    for status in product.statuses().values():
+        assert status["vhosts"][0]["demotion"]["causes"]["ntp"]
+    rolled = roll(product, lambda: product.rollback(version=4), record_property)
+    assert rolled.at_once == 1
+    assert rolled.lost.at_most(LOST_MAX)
