@@ -4,6 +4,7 @@
         cluster.helm("install", "carp", "charts/carp-sidecar", "--wait")
         cluster.kubectl("get", "pods", "-o", "wide").stdout
         cluster.node("node2").power_off()                         # boot(), freeze(), thaw(), link(up=False)
+        with cluster.split("node1"): ...                          # it and the others do not hear each other
         cluster.api.stop(); cluster.api.start()                   # etcd, API server, controllers and scheduler
         with cluster.client.ask("10.77.0.200") as asking: ...     # NTP from outside; asking.longest_silence(...)
 
@@ -13,8 +14,9 @@ Whatever a killed run of the same name has left is removed at the next start.
 import json
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -148,6 +150,17 @@ class Cluster:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.down()
+
+    @contextmanager
+    def split(self, name: str) -> Iterator[None]:
+        """The node `name` and all others cannot hear each other; API server, client and clock hear all of them."""
+        near = [self.node(name).port]
+        far = [node.port for node in self.nodes.values() if node.name != name]
+        network.split(self.layout, near, far)
+        try:
+            yield
+        finally:
+            network.join(self.layout, near, far)
 
     # ------------------------------------------------------------------------------------------------ use
 

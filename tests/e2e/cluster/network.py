@@ -2,13 +2,15 @@
 
 import contextlib
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
 from tests.e2e.cluster.layout import BRIDGE, SWITCH_ADDRESS, Layout, node_address
 from tests.e2e.cluster.shell import in_network, ip, kill, processes, run, wait_for
 
+ISLAND = "br1"
+CROSSING = "crossing"
 NAMESPACES = Path("/run/netns")
 IPV6 = Path("/proc/sys/net/ipv6")
 
@@ -54,6 +56,34 @@ def remove_machine(layout: Layout, namespace: str, port: str) -> None:
 def set_link(layout: Layout, port: str, *, up: bool) -> None:
     """The switch's port: down is a pulled cable, the machine loses its carrier."""
     ip(layout.switch, f"link set {port} {'up' if up else 'down'}")
+
+
+def split(layout: Layout, near: Iterable[str], far: Iterable[str]) -> None:
+    """Two halves: the ports `far` hear each other but not `near`; all reach the switch itself and its other ports.
+
+    No cable is pulled: carriers stay.
+    """
+    ip(
+        layout.switch,
+        f"link add {ISLAND} type bridge forward_delay 0 stp_state 0 mcast_snooping 0",
+        f"link add {CROSSING} type veth peer name {ISLAND}0",
+        f"link set {CROSSING} master {BRIDGE} up",
+        f"link set {ISLAND}0 master {ISLAND} up",
+        f"link set {ISLAND} up",
+        *(f"link set {port} type bridge_slave isolated on" for port in (CROSSING, *near)),
+        *(f"link set {port} master {ISLAND}" for port in far),
+    )
+
+
+def join(layout: Layout, near: Iterable[str], far: Iterable[str]) -> None:
+    """The end of `split`."""
+    ip(
+        layout.switch,
+        *(f"link set {port} master {BRIDGE}" for port in far),
+        *(f"link set {port} type bridge_slave isolated off" for port in near),
+        f"link del {CROSSING}",
+        f"link del {ISLAND}",
+    )
 
 
 def _add_namespace(name: str) -> None:
