@@ -25,6 +25,7 @@ RELEASE, NAMESPACE = "way", "ways"
 SECRET = "carp-passphrases"
 LONG = os.environ.get("CARP_E2E_LONG") == "1"
 INSTALLED = {"everything", "generated-passphrase", "host-ntp", "no-kubernetes", "no-nodes"}
+TESTED = {"generated-passphrase"}
 CHANGED = {"two-vhosts"}
 OVERLAYS = ("bare-metal", "existing-ntp", "dual-stack")
 HELM_SECONDS = 240
@@ -41,7 +42,7 @@ SAME_GROUP = {
     "own-ntp",
     "plain-container",
 }
-SAME_GROUP |= {"service-monitor", "two-vhosts"}
+SAME_GROUP |= {"own-rights", "service-monitor", "two-vhosts"}
 """Those whose first virtual host is the default's: the address has to be served all the way there and back."""
 
 
@@ -137,7 +138,7 @@ def test_a_way_of_use_is_installed_by_helm_and_serves_its_addresses(
     print(f"{name}: helm install --wait {took:.1f} s")
     if name == "no-nodes":
         no_errors_labels_or_events(site.cluster)
-    if LONG:
+    if LONG or name in TESTED:
         site.cluster.helm("test", RELEASE, "-n", NAMESPACE, "--logs", "--timeout=120s", timeout=150)
 
 
