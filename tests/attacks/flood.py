@@ -9,7 +9,6 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -33,6 +32,9 @@ FLOODER = Path(__file__).with_name("flooder.py")
 PACKET_IGNORE_OUTGOING = 23
 SOL_PACKET = 263
 SEED = 8112
+SAID = "/run/flooder"
+MOST_SECONDS = 60.0
+PATIENCE = 30.0
 Start = Callable[[Node, Path], Process]
 """Starts a daemon on a node, its output in a file."""
 
@@ -135,21 +137,25 @@ class Pair:
         )
 
     @contextmanager
-    def flooded(self, source: Source, seconds: float, rate: float = 0.0) -> Iterator[None]:
-        """A flood goes on meanwhile, for at most some seconds."""
-        with ThreadPoolExecutor(1) as pool:
-            flooding = pool.submit(self._flood, source, seconds, rate)
+    def flooded(self, source: Source) -> Iterator[None]:
+        """A flood goes on meanwhile."""
+        flooding = self._start(source, MOST_SECONDS, 0.0)
+        try:
             time.sleep(0.5)
+            assert flooding.poll() is None, "the flood has ended already"
             yield
-            flooding.result()
+            assert flooding.poll() is None, "the flood ended too early"
+        finally:
+            flooding.stop()
 
     def _flood(self, source: Source, seconds: float, rate: float) -> str:
-        lines = "\n".join(one.hex() for one in forged(source))
-        done = self.attacker.run(
-            [sys.executable, "-I", str(FLOODER), "eth0", str(seconds), str(rate)], stdin=lines, timeout=seconds + 20
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+        assert self._start(source, seconds, rate).wait(seconds + PATIENCE) == 0
+        return self.attacker.path(SAID).read_text()
+
+    def _start(self, source: Source, seconds: float, rate: float) -> Process:
+        frames = self.attacker.write("/run/frames", "\n".join(one.hex() for one in forged(source)))
+        argv = [sys.executable, "-I", str(FLOODER), "eth0", str(seconds), str(rate), frames, SAID]
+        return self.attacker.spawn(argv, log=self.folder / "flooder.log")
 
     @contextmanager
     def _ear(self) -> Iterator[socket.socket]:

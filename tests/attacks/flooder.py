@@ -1,13 +1,14 @@
 """Sends forged advertisements as fast as it can, or at a rate.
 
-Run by path on the attacker's node, standard library only. Frames come on standard input as hexadecimal lines and are
-sent in turn; the number sent and the seconds it took are printed at the end.
+Run by path on the attacker's node, standard library only. Frames are hexadecimal lines of a file and sent in turn; the
+number sent and the seconds it took are written to another file at the end.
 """
 
 import ctypes
 import socket
 import sys
 import time
+from pathlib import Path
 
 BATCH = 64
 PACKET_QDISC_BYPASS = 20
@@ -54,9 +55,9 @@ KEPT: list[ctypes.Array[ctypes.c_char]] = []
 
 
 def main() -> None:
-    """``INTERFACE SECONDS RATE``; rate 0: as fast as it goes."""
+    """``INTERFACE SECONDS RATE FRAMES SAID``; rate 0: as fast as it goes."""
     interface, seconds, rate = sys.argv[1], float(sys.argv[2]), float(sys.argv[3])
-    made = batches([bytes.fromhex(line) for line in sys.stdin.read().split()])
+    made = batches([bytes.fromhex(line) for line in Path(sys.argv[4]).read_text().split()])
     wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
     wire.setsockopt(SOL_PACKET, PACKET_QDISC_BYPASS, 1)
     wire.bind((interface, 0))
@@ -69,7 +70,7 @@ def main() -> None:
             continue
         sent += max(0, libc.sendmmsg(wire.fileno(), made[turn % len(made)], BATCH, 0))
         turn += 1
-    print(sent, time.monotonic() - began)
+    Path(sys.argv[5]).write_text(f"{sent} {time.monotonic() - began}")
 
 
 if __name__ == "__main__":
