@@ -42,7 +42,7 @@ coverage: setup ## the core must be covered to its last branch
 
 # One cluster for all tests, so one process; what a failed test saw, the figures and the report stay in build/e2e.
 e2e: e2e-root setup e2e-build ## the images, the chart and a real Kubernetes of three nodes, as root (ARGS=... for pytest)
-	@mkdir -p build/e2e
+	@rm -rf build/e2e && mkdir -p build/e2e
 	@$(BIN)/python -m pytest --junit-xml=build/e2e/junit.xml -o junit_family=xunit1 $(if $(filter tests/%,$(ARGS)),,tests/chart tests/e2e) $(ARGS)
 
 e2e-root:
