@@ -91,6 +91,14 @@ def test_each_way_of_use_renders_and_lints_strictly(values: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.parametrize("version", ["1.29.0", "1.30.5", "1.33.0", "1.35.1-eks-1", "1.37.0"])
+def test_every_kubernetes_that_is_promised_gets_the_same_objects_but_for_its_policies(version: str) -> None:
+    policies = {"ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"}
+    now = render(*LEAST).kinds
+    assert render(*LEAST, kubernetes=version).kinds == now
+    assert render(*LEAST, kubernetes=version, policies=False).kinds == now - policies
+
+
 def test_there_is_a_way_of_use_for_everybody() -> None:
     assert (CHART / "ci" / "default-values.yaml") in CI
     assert len(CI) >= 12
