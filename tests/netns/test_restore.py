@@ -76,7 +76,7 @@ def test_a_permanent_address_left_by_kill_9_is_cleared_at_the_next_start(group: 
     time.sleep(0.5)
     assert member.owns()
     member.start()
-    until(lambda: not member.owns(), 3, "the leftover is cleared before it takes part")
+    until(lambda: not member.owns(), 10, "the leftover is cleared before it takes part")
 
 
 @pytest.mark.parametrize("where", ["no such interface", "port"])
@@ -94,7 +94,7 @@ def test_a_start_that_fails_leaves_nothing(dual: Group, where: str) -> None:
         assert "carp10-" in member.said()
         assert "Traceback" not in member.said()
     else:
-        until(lambda: "INIT" in member.said() or "no interface" in member.said(), 5, "it waits for the interface")
+        until(lambda: "INIT" in member.said() or "no interface" in member.said(), 10, "it waits for the interface")
         assert member.stop() == 0
     assert host(member) == before
 
@@ -126,7 +126,7 @@ def test_replies_carry_the_virtual_mac_also_after_the_second_takeover(group: Gro
     second.start()
     until(lambda: "INIT -> BACKUP" in second.said(), 5, "the second takes part")
     for _ in range(2):
-        first.control("resign", "--for", "1")
+        first.control("resign", "--for", "4")
         group.wait_for_owner(second)
         group.wait_for_owner(first)
     with group.network.capture(node=first.node, expression="icmp") as seen:
