@@ -26,8 +26,7 @@ _PRIVILEGED_PORTS: Final = 1024
 def run(settings: RunSettings) -> int:
     """Run until told to stop; 0 after an orderly end. ``SidecarError`` when it cannot start."""
     hold_signals()
-    lacking = ask_for_realtime()
-    lay_down(_still_needed(settings))
+    lacking = [*ask_for_realtime(), *lay_down(_still_needed(settings))]
     outlet = logs.set_up(settings.log, settings.log_level)
     try:
         tells = tells_kubernetes(settings.kubernetes, os.environ)

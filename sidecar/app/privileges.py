@@ -20,8 +20,8 @@ _PR_CAP_AMBIENT_CLEAR_ALL: Final = 4
 _HIGHEST: Final = 63
 
 
-def lay_down(keep: Iterable[int]) -> None:
-    """Keep these capabilities, as far as they were given, and nothing else. What a kernel does not know is no error."""
+def lay_down(keep: Iterable[int]) -> list[str]:
+    """Keep these capabilities, as far as they were given, and nothing else; what could not be done, for the log."""
     libc = ctypes.CDLL(None, use_errno=True)
     with contextlib.suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -31,19 +31,20 @@ def lay_down(keep: Iterable[int]) -> None:
             libc.prctl(_PR_CAPBSET_DROP, number, 0, 0, 0)  # needs CAP_SETPCAP; a container has a small one anyway
     libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
     libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-    _keep_only(libc, sum(1 << number for number in set(keep)))
+    return _keep_only(libc, sum(1 << number for number in set(keep)))
 
 
-def _keep_only(libc: ctypes.CDLL, kept: int) -> None:
+def _keep_only(libc: ctypes.CDLL, kept: int) -> list[str]:
     """Of effective, permitted and inheritable, the lower 32 of each and then the upper."""
     header = (ctypes.c_uint32 * 2)(_VERSION_3, 0)
     sets = (ctypes.c_uint32 * 6)()
     if libc.capget(header, sets):
-        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+        return [f"capabilities not laid down ({os.strerror(ctypes.get_errno())})"]
     for half in (0, 3):
         mine = kept >> (32 if half else 0) & 0xFFFFFFFF
         sets[half] &= mine
         sets[half + 1] &= mine
         sets[half + 2] = 0
     if libc.capset(header, sets):
-        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+        return [f"capabilities not laid down ({os.strerror(ctypes.get_errno())})"]
+    return []

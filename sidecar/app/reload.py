@@ -99,7 +99,16 @@ class Reloader:
     async def reload(self) -> bool:
         """Read everything again (SIGHUP); whether it was taken."""
         self._told = ""
-        return await self._guarded(lambda: _Candidate.of(again(self.settings)))
+        files: list[_Seen | None] = []
+
+        def read() -> _Candidate:
+            files.extend(self._look())
+            return _Candidate.of(again(self.settings))
+
+        taken = await self._guarded(read)
+        if taken:
+            self._files = files
+        return taken
 
     async def _guarded(self, read: Callable[[], _Candidate], *, quiet: bool = False) -> bool:
         """Whether it was taken. ``quiet``: that nothing changed is no news."""

@@ -33,11 +33,11 @@ def owned(group: Group, since: float) -> list[tuple[str, ...]]:
 
 
 def test_kill_9_of_the_master_leaves_two_owners_for_half_a_second_at_most(pair: Group) -> None:
-    """And then the dead node's kernel has given it up by itself. Four times, at every phase of the interval."""
+    """And then the dead node's kernel has given it up by itself. Three times, at different phases of the interval."""
     first, second = pair.members
     overlaps, takeovers = [], []
-    for phase in range(4):
-        time.sleep(0.25 * phase)
+    for phase in range(3):
+        time.sleep(0.33 * phase)
         killed = time.monotonic()
         first.kill(signal.SIGKILL)
         takeovers.append(pair.wait_for_owner(second))
@@ -114,7 +114,7 @@ def test_a_wall_clock_that_jumps_moves_nothing_on_either_node(group: Group) -> N
     group.wait_for_owner(first)
     until(lambda: second.state() == "BACKUP", 5, "the second takes part")
     began = time.monotonic()
-    for step in (86400, -86400, 3600, -0.5, 0):
+    for step in (86400, -86400, 0):
         for member in (first, second):
             member.node.write("/run/wall", str(step))
             time.sleep(1.2)

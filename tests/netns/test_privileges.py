@@ -14,7 +14,7 @@ import pytest
 from sidecar.ops.control import is_obeyed
 from tests.netns.faults import pid_of
 from tests.netns.group import CONTROL, KEYS, PASSPHRASE, V6, Group, Member, until
-from tests.netns.test_notice_board import board_of, pod
+from tests.netns.test_notice_board import board_of, pod, signal_board
 from tests.netns.time_server import TimeServer
 
 NET_ADMIN, NET_RAW, IPC_LOCK = 1 << 12, 1 << 13, 1 << 14
@@ -78,7 +78,8 @@ def test_the_whole_life_of_a_daemon_passes_the_shipped_seccomp_profile(dual: Gro
         first.until_said("reloaded: vhid 10: 2 keys")
         first.kill(signal.SIGUSR1)
         first.until_said("flight record written")
-        os.kill(board_of(first), signal.SIGKILL)
+        assert "the notice board ended;" not in first.said() + second.said()
+        signal_board(first, signal.SIGKILL)
         first.control("resign", "--for", "1")
         dual.wait_for_owner(second, 8, V6)
         dual.wait_for_owner(first, 8, V6)
@@ -94,6 +95,7 @@ def test_the_whole_life_of_a_daemon_passes_the_shipped_seccomp_profile(dual: Gro
         until(lambda: board_of(first) != 0, 15, "another child runs")
         assert fields(Path(f"/proc/{pid_of(first)}/status"))["Seccomp"] == "2"
         assert fields(Path(f"/proc/{board_of(first)}/status"))["Seccomp"] == "2"
+        assert first.said().count("the notice board ended;") == 1
         assert [first.stop(), second.stop()] == [0, 0]
     assert "Traceback" not in first.said() + second.said()
 
