@@ -1,7 +1,7 @@
 # On a fresh Debian or Ubuntu with python3, make and apt: `make lab` runs the main job, `make test` passes the tests.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup lab test check coverage lock clean e2e e2e-root e2e-build e2e-up e2e-down bench
+.PHONY: help setup lab test check coverage attacks lock clean e2e e2e-root e2e-build e2e-up e2e-down bench
 
 # An ordinary user's PATH lacks the sbin folders where ip and chronyd live; the cache holds what setup unpacked.
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/carp-sidecar
@@ -47,6 +47,10 @@ e2e: e2e-root setup e2e-build ## the images, the chart and a real Kubernetes of 
 
 e2e-root:
 	@[ "$$(id -u)" = 0 ] || { echo "make e2e: makes namespaces, mounts and control groups, so it needs root: sudo make e2e" >&2; exit 1; }
+
+attacks: setup ## every attack and flood, on ours, ucarp and keepalived, into docs/security.md (ten minutes)
+	@$(SANDBOX) $(BIN)/python -m tests.attacks --write $(ARGS)
+	@$(SANDBOX) $(BIN)/python -m tests.attacks.measure --write
 
 e2e-build: ## Kubernetes, etcd and Helm from source, once (ten minutes, later nothing)
 	@tools/kubernetes/packages
