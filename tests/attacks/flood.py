@@ -181,9 +181,9 @@ class Usage(NamedTuple):
 
     @classmethod
     def of(cls, process: Process) -> "Usage":
-        """Of now, children included."""
+        """Of now, children included, also those that have ended."""
         folders = [Path(f"/proc/{process.pid}"), *children(process.pid)]
-        ticks = sum(sum(map(int, (one / "stat").read_text().rpartition(")")[2].split()[11:13])) for one in folders)
+        ticks = sum(sum(map(int, (one / "stat").read_text().rpartition(")")[2].split()[11:15])) for one in folders)
         lines = (folders[0] / "status").read_text().splitlines()
         rss = next(int(line.split()[1]) for line in lines if line.startswith("VmRSS"))
         return cls(ticks / os.sysconf("SC_CLK_TCK"), rss)
