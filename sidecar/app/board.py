@@ -6,12 +6,14 @@ the loop a few system calls; what it says is taken for a wish.
 
 import asyncio
 import contextlib
+import fcntl
 import logging
 import os
 import random
 import socket
 import subprocess
 import sys
+import termios
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -110,9 +112,13 @@ class NoticeBoard:
         return True
 
     async def _attend(self) -> None:
-        """Look every second whether there is something to send, until the child has ended; in step with the others."""
+        """Look every second whether there is something to send, until the child has ended; in step with the others.
+
+        What is not new is told again, too: so the child knows whether it still speaks for somebody.
+        """
         loop = asyncio.get_running_loop()
         while not self._ended.is_set():
+            self._unsent = self._unsent or self._has_read()
             self.look()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_TICK - loop.time() % _TICK):
@@ -153,6 +159,13 @@ class NoticeBoard:
         """The oldest stay: lag counts from them."""
         if len(self._unwritten) < (self._unwritten.maxlen or 0):
             self._unwritten.append((number, time.monotonic()))
+
+    def _has_read(self) -> bool:
+        """Whether the child has taken all that it was told: one that is frozen must not find old news afterwards."""
+        if self._channel is None:
+            return False
+        unread = fcntl.ioctl(self._channel, termios.TIOCOUTQ, bytes(4))
+        return not any(unread)
 
     def _flush(self) -> None:
         """A child that does not read gets nothing more; when it reads again, the latest."""

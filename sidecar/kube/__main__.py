@@ -13,6 +13,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +27,8 @@ from sidecar.kube.wire import LONGEST, Notice, decode
 
 CREDENTIALS: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 _TICK: Final = 1.0
-_HUNG_TICKS: Final = 60
+_HUNG: Final = 60.0
+"""Seconds without a beat of the writing thread."""
 _LEAVE_TICKS: Final = 2
 _SOFTWARE: Final = 70
 """Exit code (sysexits.h) of a process that found itself broken."""
@@ -90,7 +92,7 @@ def _listen(channel: socket.socket, put: Callable[[Notice], None], beat: Callabl
     """Until there is nothing more to listen to."""
     poll = select.poll()
     poll.register(channel, select.POLLIN)
-    last_beat, still, leaving = 0.0, 0, 0
+    last_beat, beat_at, leaving = 0.0, time.monotonic(), 0
     while True:
         poll.poll(_TICK * 1000)
         notice = _drain(channel, speaker)
@@ -98,12 +100,12 @@ def _listen(channel: socket.socket, put: Callable[[Notice], None], beat: Callabl
             put(notice)
             leaving += notice.leaving
         speaker.flush()
-        still = 0 if beat() != last_beat else still + 1
-        last_beat = beat()
+        if beat() != last_beat:
+            last_beat, beat_at = beat(), time.monotonic()
         leaving += leaving > 0 and notice is None
         if leaving > _LEAVE_TICKS:
             os._exit(0)
-        if still > _HUNG_TICKS and notice is None:
+        if time.monotonic() - beat_at > _HUNG:
             speaker.say(logging.ERROR, "notice board: hung, starting anew")
             os._exit(_SOFTWARE)
 

@@ -66,6 +66,8 @@ class Worker:
         self._events_at = 0.0
         self._away_until = 0.0
         self._notice: Notice | None = None
+        self._doubted = False
+        """Somebody changed what we said and the parent has not spoken since: it may be frozen, and claims nothing."""
         self._roles: tuple[tuple[int, str], ...] = ()
         self._told = 0
         self._seen = Seen()
@@ -90,13 +92,17 @@ class Worker:
     def step(self, now: float) -> bool:
         """Look at everything and make at most one request; whether one was made."""
         self._take(now)
-        made = self._assert(self._pod, now) or (now >= self._away_until and self._rest(now))
+        made = self._speak_for_parent(now) or (now >= self._away_until and self._tell_one(now))
         self._hint()
         return made
 
-    def _rest(self, now: float) -> bool:
-        """What need not be tried while the server is away: the pod's role finds out when it is back."""
-        return self._assert(self._node, now) or self._reconcile(now) or self._tell_one(now)
+    def _speak_for_parent(self, now: float) -> bool:
+        """Not while it is doubted. The pod's role finds out when a server that was away is back, the rest may wait."""
+        if self._doubted:
+            return False
+        return self._assert(self._pod, now) or (
+            now >= self._away_until and (self._assert(self._node, now) or self._reconcile(now))
+        )
 
     def _failed(self, error: KubeError, until: float) -> None:
         self._mailbox.failed(str(error))
@@ -106,7 +112,7 @@ class Worker:
     def _take(self, now: float) -> None:
         self._seen = seen = self._mailbox.look()
         if seen.notice is not None and seen.notice is not self._notice:
-            self._notice = seen.notice
+            self._notice, self._doubted = seen.notice, False
             self._news(seen.notice, now)
         if seen.pod is not None:
             verdict = self._latch.see(seen.pod, seen.daemonset, now)
@@ -135,11 +141,12 @@ class Worker:
         patch = pod_patch(notice, mark or "")
         self._pod.assertion.want(patch if mark is not None else without(patch, names.SETTLED))
         if self._pod.assertion.saw(pod.meta):
+            self._doubted = True
             self._reconciler.undone(pod.meta, now)
         if pod.node and NODE in self._shown:
             self._node.assertion.want(node_patch(notice, owner_of(self._teller.identity.namespace, pod.meta)))
-        if self._seen.node is not None:
-            self._node.assertion.saw(self._seen.node.meta)
+        if self._seen.node is not None and self._node.assertion.saw(self._seen.node.meta):
+            self._doubted = True
 
     def _assert(self, errand: Errand, now: float) -> bool:
         patch = errand.assertion.due(now)
@@ -221,13 +228,13 @@ class Worker:
     def _pause(self, now: float) -> float:
         """Seconds until something is due."""
         events = self._teller.due(now)
-        rest = [
-            self._node.assertion.next_at(),
-            self._reconciler.due(),
-            max(events, self._events_at) if events is not None else None,
-        ]
+        rest = [max(events, self._events_at) if events is not None else None]
+        soon = [self._latch.due]
+        if not self._doubted:
+            rest += [self._node.assertion.next_at(), self._reconciler.due()]
+            soon += [self._pod.assertion.next_at()]
         moments = [max(one, self._away_until) for one in rest if one is not None]
-        moments += [one for one in (self._pod.assertion.next_at(), self._latch.due) if one is not None]
+        moments += [one for one in soon if one is not None]
         if self._seen.pod is None:
             return _PATIENCE
         return min(max(0.0, min(moments, default=now + _PATIENCE) - now), _PATIENCE)

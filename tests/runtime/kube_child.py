@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -99,12 +99,20 @@ class Child:
     number: int = 0
     hints: Hints = field(default_factory=Hints)
     said: list[str] = field(default_factory=list)
+    told: bytes = b""
+    told_at: float = 0.0
 
     def tell(self, *vhosts: VhostNotice, **changes: object) -> Notice:
         self.number += 1
         notice = Notice(self.number, vhosts, healthy=True, **changes)  # type: ignore[arg-type]
-        self.channel.send(encode(notice))
+        self.told = encode(notice)
+        self.tell_again()
         return notice
+
+    def tell_again(self) -> None:
+        """What a living parent does every second."""
+        self.told_at = time.monotonic()
+        self.channel.send(self.told)
 
     def hear(self) -> None:
         """Everything that waits."""
@@ -119,9 +127,12 @@ class Child:
                 self.said.append(line.text)
 
     def until(self, condition: Callable[[], bool], what: str, seconds: float = 20.0) -> float:
-        """Wait for it; how long it took."""
+        """Wait for it as a living parent does; how long it took."""
         began = time.monotonic()
         while True:
+            if self.told and time.monotonic() - self.told_at > 0.5:
+                with suppress(OSError):  # it has ended, or is frozen and reads nothing
+                    self.tell_again()
             self.hear()
             if condition():
                 return time.monotonic() - began

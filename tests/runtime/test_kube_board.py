@@ -127,6 +127,20 @@ async def test_a_role_reaches_the_api_and_a_wish_comes_back(tmp_path: Path) -> N
 
 
 @looped
+async def test_a_child_that_reads_is_told_every_second_that_its_parent_lives() -> None:
+    counts = """
+import json
+told = 0
+while channel.recv(70000):
+    told += 1
+    channel.send(json.dumps({"v": 1, "type": "hints", "errors": told}).encode())
+"""
+    daemon = Daemon()
+    async with running(daemon.board(*ill(counts))):
+        await until(lambda: bool(daemon.wishes) and daemon.wishes[-1].errors >= 3)
+
+
+@looped
 async def test_a_killed_child_is_followed_by_another_that_shows_the_latest(tmp_path: Path) -> None:
     found, daemon = cluster(), Daemon()
     with serving(found) as url:

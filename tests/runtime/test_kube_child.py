@@ -368,6 +368,23 @@ def test_a_master_whose_label_was_taken_reports_the_other_one_and_lets_him_be(tm
         assert found.label("pods", "alive", "carp-role") == "master"
 
 
+def test_for_a_parent_that_is_silent_nothing_is_put_back_and_nobody_suspected(tmp_path: Path) -> None:
+    found = cluster()
+    kube_child.add_pod(found, "successor", "node2")
+    with serving(found) as url, running(url, tmp_path / "sa") as child:
+        child.tell(vhost("master"))
+        child.until(lambda: len(found.asked("GET", "pods")) > 1, "looked")
+        found.change("pods", "successor", {"metadata": {"labels": STALE}})
+        found.change("pods", POD, {"metadata": {"labels": {"carp-role": "backup"}}})
+        since = time.monotonic()
+        time.sleep(4)
+        child.hear()
+        assert found.asked("PATCH", since=since) == []
+        assert child.hints.other_masters == ()
+        child.until(lambda: shows(found, "master"), "put back once the parent has spoken")
+        child.until(lambda: child.hints.other_masters == ("pod successor (vhid 10)",), "suspected")
+
+
 def test_a_peer_that_changed_meanwhile_is_looked_at_again(tmp_path: Path) -> None:
     found = cluster()
     dead_master(found)
