@@ -62,6 +62,13 @@ class Freshness:
         while (oldest := next(iter(self._sent))) < ticks - _SLACK:
             del self._sent[oldest]
 
+    def is_lower_than(self, source: bytes) -> bool:
+        """Whether our source of the same family is the lower one."""
+        for ours in self.sources:  # noqa: SIM110 - at every advertisement, and four times as fast
+            if ours < source and len(ours) == len(source):
+                return True
+        return False
+
     def has_sent(self, ticks: int, counter: int) -> bool:
         """Whether this is one of our own of the last seconds."""
         return self._sent.get(ticks) == counter

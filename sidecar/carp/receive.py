@@ -152,8 +152,7 @@ class Receiver:
         if not freshness.accept(ticks, advertisement.counter, datagram.family, now):
             return DropReason.REPLAY
         freshness.marked.hear(source)
-        is_lower = any(ours < source for ours in freshness.sources if len(ours) == len(source))
-        return Accepted(advertisement, key, Speaker.CARP_SIDECAR, not is_lower)
+        return Accepted(advertisement, key, Speaker.CARP_SIDECAR, not freshness.is_lower_than(source))
 
     def _is_impersonated(self, source: bytes, now: float) -> bool:
         return source in self._freshness.sources or self._freshness.marked.refuses(source, self._pause, now)
