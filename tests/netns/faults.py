@@ -139,6 +139,21 @@ def storm_of_routes(member: Member, times: int = 6000) -> None:
             raise AssertionError(f"the kernel refused a route: {kernel.recv(4096)!r}")
 
 
+def overflow(member: Member, times: int = 5000) -> None:
+    """More notices than whoever does not read has room for, all of them of the loopback interface: none is a hint.
+
+    Long ones: some ten megabytes of them.
+    """
+    with member.node.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as kernel:
+        kernel.setblocking(False)
+        for number in range(times):
+            alias = f"{number:>200}".encode()
+            body = struct.pack("=BxHiII", socket.AF_UNSPEC, 0, 1, 0, 0) + struct.pack("=HH", 4 + len(alias), 20) + alias
+            kernel.send(struct.pack("=IHHII", 16 + len(body), 16, 0x1, 0, 0) + body)
+        with contextlib.suppress(BlockingIOError):
+            raise AssertionError(f"the kernel refused an alias: {kernel.recv(4096)!r}")
+
+
 def deaf(member: Member, *, heal: bool = False) -> None:
     """Nothing reaches the node any more, though its carrier is there and what it says goes out."""
     _drop_at_port(member, "egress", heal=heal)
