@@ -244,7 +244,7 @@ class Election:
             return _NOTHING
         verdict = self._terms.judge(event.advertisement)
         peer = self._peers.hear(event.source, event.speaker, event.advertisement, event.key, now)
-        if verdict is Verdict.EQUAL and not self._lots.needed:
+        if verdict is Verdict.EQUAL and not (self._lots.needed or self._standby.is_wary_of(event.speaker, now)):
             self._lots.needed = True
             self._standby.extra_patience = self._lots.draw(self._terms.lot)
         if self._state is State.MASTER:

@@ -92,3 +92,11 @@ def test_an_unmarked_invitation_is_followed_at_once() -> None:
     node = Told(0)
     node.hear(200, after=0.5)
     assert node.state is State.MASTER
+
+
+def test_its_own_last_words_played_to_who_begins_are_no_equal_s() -> None:
+    """It would draw lots from then on, and a worse node be faster to follow a goodbye."""
+    node = Told(20, jitter=lambda: 0.9)
+    heard(node, 20, after=0.5)
+    heard(node, 0, after=1.0)
+    assert node.deadline == pytest.approx(1.5 + 3.0 + 20 / 256)
