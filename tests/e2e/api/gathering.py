@@ -130,10 +130,22 @@ def _end(process: "subprocess.Popen[str]") -> None:
     process.communicate()
 
 
+def metrics(plane: Plane, seconds: float = 60.0) -> str:
+    """The server's; a busy one may not answer at once."""
+    until = time.monotonic() + seconds
+    while True:
+        try:
+            return plane.raw("GET", "/metrics").decode()
+        except OSError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.2)
+
+
 def requests(plane: Plane) -> dict[str, float]:
     """Requests served, by verb and resource, of what notice boards use; refusals besides."""
     found: dict[str, float] = {}
-    for line in plane.raw("GET", "/metrics").decode().splitlines():
+    for line in metrics(plane).splitlines():
         known = re.match(r'apiserver_request_total\{code="(\d+)",.*resource="(\w+)".*verb="(\w+)".*\} (\S+)', line)
         if known and known[2] in USED:
             refused = f" {known[1]}" if known[1] >= "300" else ""
@@ -178,8 +190,8 @@ class Meter:
 
     def _sample(self) -> None:
         while not self._end.wait(self.every):
-            with contextlib.suppress(OSError):  # a busy server may not answer at once
-                self.samples.append((time.monotonic(), sum(requests(self.plane).values())))
+            found = sum(requests(self.plane).values())
+            self.samples.append((time.monotonic(), found))
 
     def __exit__(self, *_: object) -> None:
         self._end.set()
