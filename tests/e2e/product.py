@@ -55,7 +55,7 @@ def another(name: str) -> Path:
     """The sidecar's image of `archives` with another tag, NEXT, and another content (a label), as an archive."""
     folder = cache() / "image" / "e2e" / name
     (folder / "next.tar").unlink(missing_ok=True)
-    script = 'c=$(buildah from "$1"); buildah config --label next=1 "$c"; buildah commit --quiet --rm "$c" "$2"'
+    script = 'c=$(buildah from --quiet "$1"); buildah config --label next=1 "$c"; buildah commit --quiet --rm "$c" "$2"'
     names = [
         f"docker-archive:{folder}/carp-sidecar.tar",
         f"docker-archive:{folder}/next.tar:localhost/carp-sidecar:NEXT",
@@ -196,9 +196,9 @@ def show(record: Any, asking: Asking) -> None:
     print(f"longest silence {seconds:.2f} s, unanswered {outcomes.unanswered} of {outcomes.sent}")
 
 
-def pass_time(asking: Asking) -> None:
+def pass_time(asking: Asking, seconds: float = AFTERWARDS_SECONDS) -> None:
     """Let the client ask on for a while."""
-    until = asking.outcomes.now + AFTERWARDS_SECONDS
+    until = asking.outcomes.now + seconds
     wait_for("the client to ask on", lambda: asking.outcomes.now > until, 30)
 
 

@@ -1,6 +1,6 @@
 """Rollouts of every kind: they end, every pod is new, and a client outside loses nothing. One release for all.
 
-What is asserted of lost queries is 2 of a client at 50 per second, and what the machine itself lost in the same time.
+What is asserted of lost queries is 2 of a client at 50 per second, and the machine's own noise (`rolling.Lost`).
 """
 
 import json
