@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from sidecar.carp.config import Config, Family, interval_us
-from sidecar.carp.constants import BOW_OUT, FULL_DEMOTION, MASTER_DOWN_INTERVALS, MICROSECONDS
+from sidecar.carp.constants import BOW_OUT, FULL_DEMOTION, MICROSECONDS
 from sidecar.carp.effects import Reason, SendAdvertisement
 from sidecar.carp.packet import Advertisement
 from sidecar.carp.peers import Peer
@@ -14,6 +14,9 @@ from sidecar.carp.verdict import Standing, Verdict, compare, judge, our_standing
 
 HANDOVER_LIMIT: Final = 1.0
 """Seconds that a leaving master keeps answering while it waits for a successor's advertisement."""
+FAST_HANDOVER_LIMIT: Final = 0.75
+"""The same at advbase 0, where a lease of a second must outlive it. Alike for all: who is slow to follow a goodbye must
+know how long the leaver answers, and the leaver's advskew does not tell."""
 ASK: Final = 0.5
 """The part of it that a demoted master waits which only asks whether anybody fit is there."""
 DECLINE: Final = 0.75
@@ -89,7 +92,7 @@ class Terms:
 
     @property
     def _leaving(self) -> float:
-        return min(HANDOVER_LIMIT, MASTER_DOWN_INTERVALS * self.plain_interval + HANDOVER_LIMIT / 4)
+        return HANDOVER_LIMIT if self.config.advbase else FAST_HANDOVER_LIMIT
 
     @property
     def stagger(self) -> float:
@@ -99,11 +102,11 @@ class Terms:
     def stagger_after(self, leaver: Peer) -> float:
         """The same after a bow-out: a fully demoted leaver may only have stepped down to look for somebody fit.
 
-        No worse node is, to its eyes, even when its own advskew is all that makes it worse: it would be told to go.
+        A node whose own advskew is worse than that is none, to its eyes: it would be told to go.
         """
-        fully_demoted = leaver.advskew >= FULL_DEMOTION or leaver.demote > 0
-        verdict = self.compare(leaver)
-        if fully_demoted and (verdict is Verdict.BETTER or (verdict is Verdict.EQUAL and self.demotion)):
+        verdict, at_the_limit = self.compare(leaver), leaver.advskew >= FULL_DEMOTION
+        we_are_too = self.demotion > 0 and (at_the_limit or leaver.demote > 0)
+        if (at_the_limit and verdict is Verdict.BETTER) or (we_are_too and verdict in {Verdict.BETTER, Verdict.EQUAL}):
             return self._leaving * DECLINE + self.stagger
         return self.stagger
 

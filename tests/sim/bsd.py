@@ -26,6 +26,7 @@ class FreeBsd:
         self._config = config
         self._state = State.INIT
         self._deadline: float | None = None
+        self._stopped = False
         self._heard: dict[Family, float] = {}
         self._causes: dict[str, int] = {}
 
@@ -61,19 +62,22 @@ class FreeBsd:
         return self.interval() >= interval_of(ad.advbase, ad.advskew)
 
     def handle(self, event: Event, now: float) -> Effects:
+        if self._stopped:
+            return ()
         match event:
             case on.CarpdevChanged(up=True) if self._state is State.INIT:
                 return self._enter(State.BACKUP, Reason.CARPDEV_UP, now)
             case on.CarpdevChanged(up=False) if self._state is not State.INIT:
                 return self._enter(State.INIT, Reason.CARPDEV_DOWN, now)
             case on.ShutdownRequested():
+                self._stopped = True
                 return (*self._go_down(now), do.Stopped())
             case on.DemotionSet():
                 self._causes[event.cause] = event.amount
                 return self._advertise(now) if self._state is State.MASTER else ()
             case on.DeadlineReached() if self._deadline is not None and now >= self._deadline:
                 return self._on_deadline(now)
-            case on.AdvertisementReceived() if event.family in self._heard:
+            case on.AdvertisementReceived() if self._state is not State.INIT and event.family in self._heard:
                 return self._on_advertisement(event, now)
         return ()
 

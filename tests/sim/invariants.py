@@ -1,35 +1,91 @@
-"""The promises of the README, as code. ``Promises`` sees every step; the functions judge a cluster at rest."""
+"""The promises of the README ("What is promised"), as code; each names its promise by number.
 
-from collections.abc import Sequence
-from itertools import pairwise
+``Promises`` sees every step of every node of ours; the functions below it judge a group, ``tests.sim.fates`` asks them
+while the days pass.
+"""
+
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from sidecar.carp.effects import (
     Effect,
     HoldAddresses,
+    Reason,
     ReleaseAddresses,
     SendAdvertisement,
     State,
     StateChanged,
-    Stopped,
 )
-from sidecar.carp.events import ConfigChanged, Event
+from sidecar.carp.events import AdvertisementReceived, ConfigChanged, Event
+from sidecar.carp.packet import Advertisement
+from sidecar.carp.receive import DropReason
+from tests.sim.arithmetic import (
+    dead_time,
+    demote_byte,
+    effective_advskew,
+    interval,
+    interval_of,
+    longest_silence,
+    rank_heard,
+    rank_of,
+)
 from tests.sim.node import Node
+from tests.sim.picture import Scene, gaps, overlaps
 
 if TYPE_CHECKING:
     from tests.sim.cluster import Cluster
+    from tests.sim.engine import Entry
+
+EPSILON = 1e-4
+"""The kernels' whole microseconds, and floating point."""
 
 
 class BrokenPromiseError(AssertionError):
     """What was promised, and what happened instead."""
 
 
-class Overlap(NamedTuple):
-    """Two nodes that owned the addresses at the same time."""
+def promise(kept: object, number: int, text: str) -> None:
+    """Raise when a promise is broken."""
+    if not kept:
+        raise BrokenPromiseError(f"promise {number}: {text}")
 
-    start: float
-    end: float
-    nodes: tuple[int, int]
+
+# -- what holds at every step
+
+
+class Promises:
+    """What a node of ours keeps at every step, whatever the network does."""
+
+    def stepped(self, node: Node, event: Event, effects: Sequence[Effect], now: float) -> None:
+        """Look at one step, before its effects are applied."""
+        if node.is_bsd:
+            return
+        after = state_after(node, effects)
+        _the_deadline_lies_ahead(node, after, now)
+        _only_a_master_speaks(node, after, event, effects)
+        _leaving_releases_before_anything_else(effects)
+        _a_new_master_owns_before_it_speaks(effects)
+        for effect in effects:
+            if isinstance(effect, StateChanged):
+                _a_change_has_its_cause(node, effect, event, now)
+
+    def applied(self, node: Node, now: float) -> None:
+        """Look at a node after its effects were applied."""
+        owns_as = node.state is State.MASTER or not node.kernel.owns(now)
+        promise(owns_as, 3, f"a node that owns the addresses is master: {node} is {node.state}")
+
+    def renewed(self, node: Node, now: float) -> None:
+        """A lease is about to be renewed."""
+        promise(node.is_bsd or node.spoke_at == now, 3, f"{node} renews its lease only when an advertisement left")
+
+    def said(self, node: Node, ad: SendAdvertisement) -> None:
+        """A node says something else than before."""
+        if node.is_bsd or (ad.advbase == ad.advskew == 255):
+            return
+        config, demotion = node.knows, node.told()
+        promise(node.kernel.addresses, 1, f"{node} says {ad} and owns nothing")
+        truth = config.advbase, effective_advskew(config, demotion), demote_byte(config, demotion)
+        promise((ad.advbase, ad.advskew, ad.demote) == truth, 7, f"{node} says {ad}, and the truth is {truth}")
 
 
 def state_after(node: Node, effects: Sequence[Effect]) -> State:
@@ -38,123 +94,213 @@ def state_after(node: Node, effects: Sequence[Effect]) -> State:
     return changes[-1] if changes else node.state
 
 
-def promise(kept: object, text: str) -> None:
-    """Raise when a promise is broken."""
-    if not kept:
-        raise BrokenPromiseError(text)
+def _the_deadline_lies_ahead(node: Node, state: State, now: float) -> None:
+    deadline = node.machine.deadline
+    promise((deadline is None) is (state is State.INIT), 2, f"{node} is {state} with deadline {deadline}")
+    promise(deadline is None or deadline > now, 2, f"the deadline {deadline} of {node} lies ahead of {now}")
 
 
-class Promises:
-    """What holds at every step of every node of ours, whatever the network does."""
+def _only_a_master_speaks(node: Node, state: State, event: Event, effects: Sequence[Effect]) -> None:
+    for effect in effects:
+        if isinstance(effect, SendAdvertisement):
+            bow_out = effect.advbase == effect.advskew == 255
+            allowed = state is State.MASTER or (bow_out and node.state is State.MASTER)
+            promise(allowed, 7, f"only a master speaks: {node} answers {event} with {effect}")
 
-    def stepped(self, node: Node, event: Event, effects: Sequence[Effect], now: float) -> None:
-        """Look at one step, before its effects are applied."""
-        if not node.is_bsd:
-            after = state_after(node, effects)
-            self._the_deadline_lies_ahead(node, after, now)
-            self._only_a_master_speaks(node, after, event, effects)
-            self._leaving_releases_before_anything_else(effects)
-            self._a_new_master_owns_before_it_speaks(effects)
 
-    def applied(self, node: Node, now: float) -> None:
-        """Look at a node after its effects were applied."""
+def _leaving_releases_before_anything_else(effects: Sequence[Effect]) -> None:
+    leaves = any(isinstance(effect, StateChanged) and effect.old is State.MASTER for effect in effects)
+    promise(not leaves or isinstance(effects[0], ReleaseAddresses), 1, f"leaving releases first: {effects}")
+
+
+def _a_new_master_owns_before_it_speaks(effects: Sequence[Effect]) -> None:
+    """A predecessor lets go when it hears; between the two nothing may be asked in vain, nor of one that cannot own."""
+    kinds = [type(effect) for effect in effects]
+    if any(isinstance(effect, StateChanged) and effect.new is State.MASTER for effect in effects):
+        early = SendAdvertisement in kinds
+        promise(kinds[:2] == [StateChanged, HoldAddresses] and not early, 6, f"own, then speak: {effects}")
+
+
+def _a_change_has_its_cause(node: Node, change: StateChanged, event: Event, now: float) -> None:
+    known = CAUSES.get(change.reason)
+    promise(known is None or known(node, event, now), 5, f"{node} has no cause for {change} at {now} in {event}")
+    if change.new is State.MASTER:
+        promise(now >= node.rests_until - EPSILON, 4, f"{node} resigned until {node.rests_until}, not {now}")
+
+
+def _was_silent(node: Node, _: Event, now: float) -> bool:
+    """Nothing was heard on some family for as long as the formula says."""
+    oldest = min(max(node.heard.get(family, node.since), node.since) for family in node.families)
+    return now - oldest >= dead_time(node) - EPSILON
+
+
+def _may_take_over(node: Node, _: Event, __: float) -> bool:
+    """What was heard last is worse, and taken over for one of the three reasons; which one came first is no matter."""
+    if node.last is None:
+        return False
+    ad, ours = node.last.advertisement, rank_of(node)
+    theirs = rank_heard(node, ad)
+    too_slow = dead_time(node) < interval_of(ad.advbase, ad.advskew)
+    return theirs[0] > ours[0] or too_slow or (node.knows.preempt and theirs > ours)
+
+
+def _hears(judge: Callable[[Node, Advertisement], bool]) -> Callable[[Node, Event, float], bool]:
+    def judged(node: Node, event: Event, _: float) -> bool:
+        return isinstance(event, AdvertisementReceived) and judge(node, event.advertisement)
+
+    return judged
+
+
+CAUSES: dict[Reason, Callable[[Node, Event, float], bool]] = {
+    Reason.MASTER_DOWN: _was_silent,
+    Reason.PREEMPT: _may_take_over,
+    Reason.PEER_DEMOTED: _may_take_over,
+    Reason.PEER_TOO_SLOW: _may_take_over,
+    Reason.PEER_BOWED_OUT: lambda node, _, now: node.left_at > now - 2.0 or node.disturbed_at >= node.left_at,
+    Reason.BETTER_PEER: _hears(lambda node, ad: rank_heard(node, ad) < rank_of(node)),
+    Reason.EQUAL_PEER: _hears(lambda node, ad: rank_heard(node, ad) == rank_of(node)),
+}
+"""Why a node may change its state; the reasons that are left are commands, which need no other cause."""
+
+
+# -- what holds at every moment, in view of what has befallen the group
+
+
+class Circumstances(NamedTuple):
+    """``whole_since``: the network loses nothing since then (inf: it does); ``still_since``: nothing befell anybody
+    since then; ``late``: the most that a timer or a frame is late (s)."""
+
+    whole_since: float
+    still_since: float
+    late: float
+
+
+def sound(nodes: Sequence[Node], now: float) -> list[Node]:
+    """Ours that can serve and want to."""
+    return [node for node in nodes if node.is_sound and not node.is_bsd and node.resting_until <= now]
+
+
+def undisturbed_since(node: Node) -> float:
+    return max(node.disturbed_at, node.resting_until)
+
+
+def two_owners_agree(scene: Scene, known: Circumstances) -> None:
+    """1: an interval when both live and hear each other (a leaver waits a second), else the lease of the dead one."""
+    for start, end, pair in overlaps(scene, known.whole_since):
+        one, other = (scene.nodes[number] for number in pair)
+        together = end - max(start, one.disturbed_at, other.disturbed_at)
+        live = one.is_sound and other.is_sound
+        bound = max(interval(one), interval(other), 1.0) if live else max(one.kernel.lent, other.kernel.lent)
+        text = f"nodes {pair} both owned the addresses from {start:.4f} to {end:.4f}, {together:.4f} s of it in vain"
+        promise(together <= bound + known.late + EPSILON, 1, text)
+
+
+def somebody_owns(scene: Scene, known: Circumstances) -> None:
+    """2: with a sound node on a whole network nobody is without an owner for longer than the dead time."""
+    able = sound(scene.nodes, scene.now)
+    if not able:
+        return
+    ranks = [rank_of(node) for node in able]
+    collisions = 2 if len(set(ranks)) < len(ranks) else 1
+    bound = collisions * (max(map(longest_silence, able)) + known.late) + EPSILON
+    since = max(known.whole_since, min(map(undisturbed_since, able)))
+    for start, end in gaps(scene, since):
         promise(
-            node.state is State.MASTER or not node.kernel.owns(now),
-            f"a node that owns the addresses is master: {node} is {node.state}",
+            end - start <= bound, 2, f"nobody owned the addresses from {start:.4f} to {end:.4f}, over {bound:.4f} s"
         )
 
-    @staticmethod
-    def _the_deadline_lies_ahead(node: Node, state: State, now: float) -> None:
-        deadline = node.machine.deadline
-        promise((deadline is None) is (state is State.INIT), f"{state} with deadline {deadline}")
-        promise(deadline is None or deadline > now, f"the deadline {deadline} lies ahead of {now}")
 
-    @staticmethod
-    def _only_a_master_speaks(node: Node, state: State, event: Event, effects: Sequence[Effect]) -> None:
-        for effect in effects:
-            if isinstance(effect, SendAdvertisement):
-                bow_out = effect.advbase == effect.advskew == 255
-                allowed = state is State.MASTER or (bow_out and node.state is State.MASTER)
-                promise(allowed, f"only a master speaks: {node} answers {event} with {effect}")
+def who_hears_nobody_takes_over(node: Node, scene: Scene, known: Circumstances) -> None:
+    """2: of every node by itself, whatever the network loses."""
+    quiet_since = max(undisturbed_since(node), node.since, *node.heard.values(), node.rests_until)
+    silence = scene.now - quiet_since
+    patient = node.state is State.MASTER or silence <= longest_silence(node) + known.late + EPSILON
+    promise(patient, 2, f"{node} is {node.state} after {silence:.4f} s of silence, its dead time is {dead_time(node)}")
 
-    @staticmethod
-    def _leaving_releases_before_anything_else(effects: Sequence[Effect]) -> None:
-        leaves = any(isinstance(effect, StateChanged) and effect.old is State.MASTER for effect in effects)
-        promise(not leaves or isinstance(effects[0], ReleaseAddresses), f"leaving releases first: {effects}")
 
-    @staticmethod
-    def _a_new_master_owns_before_it_speaks(effects: Sequence[Effect]) -> None:
-        """A predecessor lets go when it hears; between the two nothing may be asked in vain."""
-        kinds = [type(effect) for effect in effects]
-        if any(isinstance(effect, StateChanged) and effect.new is State.MASTER for effect in effects):
-            promise(kinds[:3] == [StateChanged, HoldAddresses, SendAdvertisement], f"own, then speak: {effects}")
+def a_master_speaks_on_time(node: Node, scene: Scene, known: Circumstances) -> None:
+    """7: every interval, but for the second in which a leaver waits for its successor."""
+    quiet = scene.now - max(node.spoke_at, node.disturbed_at)
+    bound = max(interval(node), 1.0) + known.late + EPSILON
+    promise(node.state is not State.MASTER or quiet <= bound, 7, f"{node} is master and silent for {quiet:.4f} s")
+
+
+def time_to_settle(nodes: Sequence[Node]) -> float:
+    """Seconds after which a group that nothing befalls is at rest."""
+    ours = [node for node in nodes if not node.is_bsd]
+    return 2.5 * max(map(longest_silence, ours)) + 3 * max(map(interval, ours)) + 3.0
+
+
+def a_group_in_peace_is_at_rest(cluster: "Cluster", known: Circumstances, *, preempts: bool) -> None:
+    """1, 4 and 5: one master, the fittest one, and nothing has moved since it settled."""
+    settled_at = known.still_since + time_to_settle(cluster.nodes)
+    if cluster.now < settled_at or not sound(cluster.nodes, cluster.now) or known.whole_since > known.still_since:
+        return
+    master = one_is_master(cluster)
+    if preempts and not master.is_bsd:
+        better = [node for node in sound(cluster.nodes, cluster.now) if rank_of(node) < rank_of(master)]
+        promise(not better, 4, f"{master} serves at {rank_of(master)}, and {better} would be fitter")
+        moved = [str(entry) for entry in _unasked(cluster, settled_at)]
+        promise(not moved, 5, f"at rest since {settled_at}, and then {moved}")
+
+
+def a_hand_over_loses_nothing(scene: Scene, left_at: float) -> None:
+    """6: whoever left in peace has been answering until its successor did."""
+    for start, end in gaps(scene, left_at):
+        promise(start > left_at + 1.5, 6, f"left at {left_at:.4f}, and nobody owned from {start:.4f} to {end:.4f}")
+
+
+def nobody_is_refused(nodes: Sequence[Node]) -> None:
+    """9: while keys are changed step by step every node believes every other."""
+    for node in nodes:
+        drops = getattr(node.wire, "drops", {})
+        promise(not drops.get(DropReason.BADAUTH), 9, f"{node} refused one of its own group: {drops}")
+
+
+def _unasked(cluster: "Cluster", since: float) -> list["Entry"]:
+    """Changes of state, but for those of backups which a demoted master asked whether anybody is better (decision 3):
+    it tells them at once to go when they are not."""
+    found = [entry for entry in cluster.journal if entry.at > since]
+    if not any(node.state is State.MASTER and node.told() for node in cluster.nodes):
+        return found
+    return [entry for entry in found if entry.reason not in {Reason.PEER_BOWED_OUT, Reason.BETTER_PEER}]
+
+
+def few_changes_for_a_cause(cluster: "Cluster", known: Circumstances) -> None:
+    """5: whatever happened, a node changes its state a few times because of it, and no more."""
+    for node in sound(cluster.nodes, known.still_since):
+        changes = [entry for entry in _unasked(cluster, known.still_since) if entry.node == node.number]
+        promise(len(changes) <= 8, 5, f"{node} changed {len(changes)} times since {known.still_since}")
+
+
+# -- what a picture of the group tells
 
 
 def a_shutdown_says_goodbye_once(node: Node, was_master: bool) -> None:
-    promise(node.stopped, f"{node} stops when told to")
-    promise(node.bow_outs == (1 if was_master else 0), f"{node} said goodbye {node.bow_outs} times")
+    promise(node.stopped, 6, f"{node} stops when told to")
+    promise(node.bow_outs == (1 if was_master else 0), 6, f"{node} said goodbye {node.bow_outs} times")
 
 
 def a_stopped_node_owns_nothing(node: Node, now: float) -> None:
-    promise(not node.stopped or not node.kernel.owns(now), f"{node} has stopped and owns nothing")
+    promise(not node.stopped or not node.kernel.owns(now), 3, f"{node} has stopped and owns nothing")
 
 
-def overlaps(cluster: "Cluster", since: float = 0.0) -> list[Overlap]:
-    """Every moment after ``since`` that two nodes owned the addresses, merged when one follows another."""
-    spells = [
-        (max(spell.start, since), spell.end, node.number)
-        for node in cluster.nodes
-        for spell in node.kernel.spells(cluster.now)
-        if spell.end > since
-    ]
-    spells.sort()
-    found: list[Overlap] = []
-    for index, (_, end, number) in enumerate(spells):
-        for later, until, other in spells[index + 1 :]:
-            if later >= end:
-                break
-            if number != other:
-                found.append(Overlap(later, min(end, until), (number, other)))
-    return sorted(found)
+def two_nodes_never_own_the_addresses_for_longer_than(seconds: float, scene: Scene, since: float = 0.0) -> None:
+    for start, end, nodes in overlaps(scene, since):
+        text = f"nodes {nodes} both owned the addresses from {start:.4f} to {end:.4f}, longer than {seconds} s"
+        promise(end - start <= seconds, 1, text)
 
 
-def gaps(cluster: "Cluster", since: float) -> list[tuple[float, float]]:
-    """Every stretch after ``since`` in which no node owned the addresses."""
-    spells = sorted(
-        (max(spell.start, since), spell.end)
-        for node in cluster.nodes
-        for spell in node.kernel.spells(cluster.now)
-        if spell.end > since
-    )
-    covered = [(since, since)]
-    for start, end in spells:
-        if start <= covered[-1][1]:
-            covered[-1] = (covered[-1][0], max(covered[-1][1], end))
-        else:
-            covered.append((start, end))
-    covered.append((cluster.now, cluster.now))
-    return [(end, start) for (_, end), (start, _) in pairwise(covered) if start > end]
-
-
-def two_nodes_never_own_the_addresses_for_longer_than(seconds: float, cluster: "Cluster", since: float = 0.0) -> None:
-    for overlap in overlaps(cluster, since):
-        promise(
-            overlap.end - overlap.start <= seconds,
-            f"nodes {overlap.nodes} both owned the addresses from {overlap.start:.4f} to {overlap.end:.4f}, "
-            f"longer than {seconds} s",
-        )
-
-
-def the_addresses_are_never_without_an_owner(cluster: "Cluster", since: float, tolerated: float = 0.0) -> None:
-    for start, end in gaps(cluster, since):
-        promise(end - start <= tolerated, f"nobody owned the addresses from {start:.4f} to {end:.4f}")
+def the_addresses_are_never_without_an_owner(scene: Scene, since: float, tolerated: float = 0.0) -> None:
+    for start, end in gaps(scene, since):
+        promise(end - start <= tolerated, 2, f"nobody owned the addresses from {start:.4f} to {end:.4f}")
 
 
 def one_is_master(cluster: "Cluster") -> Node:
     """Of the nodes that take part and hear each other, exactly one is master and owns the addresses."""
     masters = [node for node in cluster.nodes if node.takes_part and node.state is State.MASTER]
-    promise(len(masters) == 1, f"one is master, not {masters}")
-    promise(masters[0].kernel.owns(cluster.now), f"{masters[0]} is master and owns the addresses")
+    promise(len(masters) == 1, 1, f"one is master, not {masters}")
+    promise(masters[0].kernel.owns(cluster.now), 2, f"{masters[0]} is master and owns the addresses")
     return masters[0]
 
 
@@ -162,7 +308,7 @@ def the_master_is_the_fittest(cluster: "Cluster") -> Node:
     """One is master, and no other that could take its place stands better."""
     master = one_is_master(cluster)
     better = [node for node in cluster.nodes if node.takes_part and node.standing() < master.standing()]
-    promise(not better, f"the fittest is master: {master} at {master.standing()} is, {better} would be better")
+    promise(not better, 4, f"the fittest is master: {master} at {master.standing()} is, {better} would be better")
     return master
 
 
@@ -171,15 +317,11 @@ def nothing_moves(cluster: "Cluster", seconds: float) -> None:
     before = len(cluster.journal)
     cluster.run(seconds)
     moved = cluster.journal[before:]
-    promise(not moved, f"nothing moves in a group at rest: {[str(entry) for entry in moved]}")
+    promise(not moved, 5, f"nothing moves in a group at rest: {[str(entry) for entry in moved]}")
 
 
 def a_step_changes_nothing_when_the_configuration_is_the_same(node: Node, now: float) -> None:
     before = node.election.deadline
-    effects = node.election.handle(ConfigChanged(node.config), now)
-    promise(effects == (), f"the same configuration asks for nothing, not {effects}")
-    promise(node.election.deadline == before, "the same configuration moves no deadline")
-
-
-def stopped(effects: Sequence[Effect]) -> bool:
-    return any(isinstance(effect, Stopped) for effect in effects)
+    effects = node.election.handle(ConfigChanged(node.knows), now)
+    promise(effects == (), 9, f"the same configuration asks for nothing, not {effects}")
+    promise(node.election.deadline == before, 9, "the same configuration moves no deadline")

@@ -17,7 +17,7 @@ class FakeKernel:
     """Owns the addresses from ``hold`` until ``release`` or until the lease runs out, whichever comes first."""
 
     def __init__(self, lease: float = 3.0) -> None:
-        self.lease = lease
+        self.lease = self.lent = lease
         self.addresses: tuple[Address, ...] = ()
         self._since = math.inf
         self._expires = -math.inf
@@ -33,7 +33,7 @@ class FakeKernel:
             self._close(self._expires)
         if not self.addresses:
             self._since = now
-        self.addresses = addresses
+        self.addresses, self.lent = addresses, self.lease
         self._expires = now + self.lease
 
     def renew(self, now: float) -> None:
@@ -49,6 +49,10 @@ class FakeKernel:
     def _close(self, end: float) -> None:
         self._past.append(Spell(self._since, end))
         self.addresses, self._since, self._expires = (), math.inf, -math.inf
+
+    def forget(self, before: float) -> None:
+        """What ended before this moment was judged."""
+        self._past = [spell for spell in self._past if spell.end >= before]
 
     def spells(self, now: float) -> list[Spell]:
         """Every time that the addresses were owned, the present one included."""

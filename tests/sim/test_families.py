@@ -9,16 +9,17 @@ from tests.sim.cluster import Cluster, configs
 from tests.sim.invariants import (
     nothing_moves,
     one_is_master,
-    overlaps,
     the_addresses_are_never_without_an_owner,
     the_master_is_the_fittest,
 )
+from tests.sim.network import Weather
 from tests.sim.node import DUAL
+from tests.sim.picture import overlaps
 
 
 def dual(*advskews: int, loss: float = 0.0, dialect: Dialect = Dialect.FREEBSD, seed: int = 0) -> Cluster:
     members = [replace(config, addresses=DUAL) for config in configs(*advskews, dialect=dialect)]
-    cluster = Cluster(members, loss=loss, seed=seed)
+    cluster = Cluster(members, weather=Weather(loss), seed=seed)
     cluster.start()
     cluster.run(8.0)
     return cluster

@@ -8,7 +8,8 @@ import pytest
 
 from sidecar.carp.config import Dialect
 from sidecar.runtime.recorder import Recorder
-from tests.sim.cluster import Cluster, Record, configs
+from tests.sim.cluster import Cluster, configs
+from tests.sim.engine import Record
 from tests.sim.replay import main, read, replay
 
 

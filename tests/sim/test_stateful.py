@@ -5,8 +5,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from sidecar.carp.config import Dialect
-from tests.sim.chaos import DEMOTIONS, Fates
-from tests.sim.cluster import configs
+from tests.sim.draw import DEMOTIONS
+from tests.sim.fates import Fates
+from tests.sim.script import Group as Kind
+from tests.sim.script import Member
 
 NODE = st.integers(0, 4)
 SKEWS = st.lists(st.sampled_from([0, 20, 20, 40, 100, 250]), min_size=2, max_size=5)
@@ -19,7 +21,7 @@ class Group(RuleBasedStateMachine):
 
     @initialize(skews=SKEWS, preempt=st.booleans(), dialect=st.sampled_from(Dialect), settle=st.booleans())
     def start(self, skews: list[int], preempt: bool, dialect: Dialect, settle: bool) -> None:
-        self.fates = Fates(configs(*skews, preempt=preempt, dialect=dialect))
+        self.fates = Fates(Kind(tuple(map(Member, skews)), preempt=preempt, dialect=dialect))
         if settle:
             self.fates.cluster.run(20.0)
 
@@ -29,63 +31,67 @@ class Group(RuleBasedStateMachine):
 
     @rule(number=NODE)
     def kill(self, number: int) -> None:
-        self.fates.kill(number)
+        self.fates.befall("kill", number)
 
     @rule(number=NODE)
     def power_off(self, number: int) -> None:
-        self.fates.power_off(number)
+        self.fates.befall("power_off", number)
 
     @rule(number=NODE)
     def restart(self, number: int) -> None:
-        self.fates.restart(number)
+        self.fates.befall("restart", number)
 
     @rule(number=NODE)
     def freeze(self, number: int) -> None:
-        self.fates.freeze(number)
+        self.fates.befall("freeze", number)
 
     @rule(number=NODE)
     def thaw(self, number: int) -> None:
-        self.fates.thaw(number)
+        self.fates.befall("thaw", number)
 
     @rule(number=NODE)
-    def pull_or_plug_the_cable(self, number: int) -> None:
-        self.fates.pull_or_plug(number)
+    def pull_or_plug(self, number: int) -> None:
+        self.fates.befall("pull_or_plug", number)
 
     @rule(number=NODE, other=NODE)
-    def one_way_is_lost(self, number: int, other: int) -> None:
-        self.fates.cut(number, other)
+    def cut(self, number: int, other: int) -> None:
+        self.fates.befall("cut", number, other)
 
-    @rule(number=NODE)
-    def part_one_from_the_others(self, number: int) -> None:
-        self.fates.part(number)
+    @rule(mask=st.integers(0, 31))
+    def part(self, mask: int) -> None:
+        self.fates.befall("part", mask)
 
     @rule()
     def heal(self) -> None:
-        self.fates.heal()
+        self.fates.befall("heal")
 
     @rule(number=NODE, amount=st.sampled_from(DEMOTIONS))
     def demote(self, number: int, amount: int) -> None:
-        self.fates.demote(number, amount)
+        self.fates.befall("demote", number, amount)
+
+    @rule(number=NODE, on=st.integers(0, 1))
+    def maintain(self, number: int, on: int) -> None:
+        self.fates.befall("maintain", number, on)
 
     @rule(number=NODE, seconds=st.sampled_from([0.0, 1.0, 30.0]))
     def resign(self, number: int, seconds: float) -> None:
-        self.fates.resign(number, seconds)
+        self.fates.befall("resign", number, seconds)
 
     @rule(number=NODE)
     def step_down(self, number: int) -> None:
-        self.fates.step_down(number)
+        self.fates.befall("step_down", number)
 
-    @rule(number=NODE, sends=st.booleans())
-    def fail_or_recover(self, number: int, sends: bool) -> None:
-        self.fates.fail_or_recover(number, sends=sends)
+    @rule(number=NODE, what=st.sampled_from(["sends", "holds"]))
+    def fail_or_recover(self, number: int, what: str) -> None:
+        self.fates.befall("fail_or_recover", number, what)
 
     @rule(number=NODE)
     def shut_down(self, number: int) -> None:
-        self.fates.shut_down(number)
+        self.fates.befall("shut_down", number)
 
     @rule(number=NODE, advskew=st.sampled_from([0, 20, 90, 254]))
-    def reconfigure(self, number: int, advskew: int) -> None:
-        self.fates.reconfigure(number, advskew)
+    def set_advskew(self, number: int, advskew: int) -> None:
+        self.fates.befall("set_advskew", number, advskew)
 
     @invariant()
     def the_promises_are_kept(self) -> None:

@@ -5,13 +5,12 @@ import pytest
 from sidecar.carp.config import Dialect, master_down_us
 from tests.sim.cluster import Cluster, group
 from tests.sim.invariants import (
-    gaps,
     nothing_moves,
     one_is_master,
-    overlaps,
     the_master_is_the_fittest,
     two_nodes_never_own_the_addresses_for_longer_than,
 )
+from tests.sim.picture import gaps, overlaps
 
 ROUND_TRIP = 0.001  # generous: two ways and what a kernel takes
 PHASES = pytest.mark.parametrize("phase", [0.01, 0.25, 0.5, 0.75, 0.99])

@@ -64,7 +64,7 @@ def test_another_list_of_addresses_splits_the_group_until_all_have_it() -> None:
 def test_a_network_that_reflects_frames_makes_nobody_yield() -> None:
     """FreeBSD takes its own reflected advertisement for an equal master's, and yields to itself for ever."""
     cluster = on_a_real_wire(0, 20)
-    cluster.mirror = True
+    cluster.network.mirror = True
     nothing_moves(cluster, 100.0)
     assert one_is_master(cluster).number == 0
     assert drops(cluster) == {DropReason.OWN}

@@ -1,0 +1,56 @@
+"""The protocol's arithmetic, in seconds, from the notes and not from the core: its mistakes must not excuse themselves.
+
+``node.knows`` is the configuration that a node was told, ``node.told()`` the demotion.
+"""
+
+from sidecar.carp.config import Config, Dialect
+from sidecar.carp.packet import Advertisement
+from tests.sim.node import Node
+
+Rank = tuple[int, float]
+"""Less is fitter: demotion of its own byte, then the interval."""
+
+
+def effective_advskew(config: Config, demotion: int) -> int:
+    if config.dialect is Dialect.OPENBSD:
+        return config.advskew
+    return max(config.advskew, min(240, config.advskew + demotion))
+
+
+def demote_byte(config: Config, demotion: int) -> int:
+    return min(255, demotion) if config.dialect is Dialect.OPENBSD else 0
+
+
+def interval_of(advbase: int, advskew: int) -> float:
+    return advbase + (advskew / 256 if advbase else max(advskew, 1) / 256)
+
+
+def interval(node: Node) -> float:
+    """Between two advertisements of this node, were it master."""
+    return interval_of(node.knows.advbase, effective_advskew(node.knows, node.told()))
+
+
+def dead_time(node: Node) -> float:
+    """Of silence, before this node takes over: what carp(4) says, and a demoted one is more patient than others."""
+    config, demotion = node.knows, node.told()
+    skew = effective_advskew(config, demotion)
+    every = config.advbase == 0 or config.dialect is Dialect.OPENBSD
+    formula = 3 * interval(node) if every else 3 * config.advbase + skew / 256
+    if config.dialect is Dialect.OPENBSD:
+        return formula + demote_byte(config, demotion) / 256
+    return formula + (config.advskew / 256 if demotion and skew >= 240 else 0)
+
+
+def longest_silence(node: Node) -> float:
+    """The dead time, and the lot that an equal drew, perhaps when it was configured to be slower."""
+    return dead_time(node) + max(interval(node), node.slowest) / 4
+
+
+def rank_of(node: Node) -> Rank:
+    """How fit a node is by what it was told: the less the better."""
+    return demote_byte(node.knows, node.told()), interval(node)
+
+
+def rank_heard(node: Node, ad: Advertisement) -> Rank:
+    """How fit a peer is by what it says, as this node reads it."""
+    return ad.demote if node.knows.dialect is Dialect.OPENBSD else 0, interval_of(ad.advbase, ad.advskew)
