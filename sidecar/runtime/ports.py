@@ -80,4 +80,4 @@ class Ports:
 
 
 Clock = Callable[[], float]
-Drain = Callable[[], None]
+Drain = Callable[[], object]
