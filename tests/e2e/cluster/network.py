@@ -10,6 +10,7 @@ from tests.e2e.cluster.layout import BRIDGE, SWITCH_ADDRESS, Layout, node_addres
 from tests.e2e.cluster.shell import in_network, ip, kill, processes, run, wait_for
 
 ISLAND = "br1"
+SWITCH_MAC = "02:77:00:00:00:01"
 CROSSING = "crossing"
 NAMESPACES = Path("/run/netns")
 IPV6 = Path("/proc/sys/net/ipv6")
@@ -20,7 +21,8 @@ def add_switch(layout: Layout, nodes: int) -> None:
     _add_namespace(layout.switch)
     ip(
         layout.switch,
-        f"link add {BRIDGE} type bridge forward_delay 0 stp_state 0 mcast_snooping 0",
+        # An address of its own: else it would change with its ports, and no node would find the API server for seconds.
+        f"link add {BRIDGE} address {SWITCH_MAC} type bridge forward_delay 0 stp_state 0 mcast_snooping 0",
         f"address add {SWITCH_ADDRESS}/24 brd + dev {BRIDGE}",
         f"link set {BRIDGE} up",
         *(f"route add 10.244.{number}.0/24 via {node_address(number)}" for number in range(1, nodes + 1)),
