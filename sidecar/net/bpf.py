@@ -71,8 +71,9 @@ def _from(sources: Iterable[bytes], verdict: Instruction) -> list[Instruction]:
 def concerning(vhids: Iterable[int], then: Sequence[Instruction] = ()) -> list[Instruction]:
     """Untagged IPv4 or IPv6 frames of protocol 112 whose second payload byte is one of ours; ``then`` may say more.
 
-    The vhid is VRRP's VRID at the same place, so a VRRP speaker that clashes with us is heard too; a wrong TTL,
-    checksum or version passes, because a person should hear of it.
+    Not what a switch floods on its way to another host: with unicast peers the same advertisement comes for each, and
+    the second would be a replay. The vhid is VRRP's VRID at the same place, so a VRRP speaker that clashes with us is
+    heard too; a wrong TTL, checksum or version passes, because a person should hear of it.
     """
     wanted = sorted(set(vhids))
     v6 = [(_LD_B, 0, 0, _IPV6_NEXT), (_JEQ, 1, 0, PROTOCOL), _REFUSE, (_LD_B, 0, 0, _IPV6_PAYLOAD + 1)]
@@ -88,6 +89,9 @@ def concerning(vhids: Iterable[int], then: Sequence[Instruction] = ()) -> list[I
         (_JA, 0, 0, len(v6)),
     ]
     return [
+        (_LD_W, 0, 0, _PACKET_TYPE),
+        (_JEQ, 0, 1, _TO_ANOTHER_HOST),
+        _REFUSE,
         (_LD_W, 0, 0, _VLAN_TAG_PRESENT),
         (_JEQ, 1, 0, 0),
         _REFUSE,

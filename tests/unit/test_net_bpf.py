@@ -15,7 +15,7 @@ STRANGERS = [ip_address(one).packed for one in ("10.0.0.3", "fe80::3", "fe80::1:
 VHIDS = (7, 9)
 
 
-def run(program: Sequence[bpf.Instruction], frame: bytes) -> int:
+def run(program: Sequence[bpf.Instruction], frame: bytes, packet_type: int = 0) -> int:
     """The bytes that the program lets in; 0 for none. A load beyond the frame's end refuses it, as in the kernel."""
     at = accumulator = index = 0
     sizes = {0x20: 4, 0x28: 2, 0x30: 1, 0x50: 1}
@@ -26,7 +26,9 @@ def run(program: Sequence[bpf.Instruction], frame: bytes) -> int:
             offset = k + index if code == 0x50 else k
             if k < ANCILLARY and offset + sizes[code] > len(frame):
                 return 0
-            accumulator = 0 if k >= ANCILLARY else int.from_bytes(frame[offset : offset + sizes[code]], "big")
+            accumulator = int.from_bytes(frame[offset : offset + sizes[code]], "big")
+            if k >= ANCILLARY:
+                accumulator = packet_type if k == ANCILLARY + 4 else 0
         elif code == 0xB1:
             index = 4 * (frame[k] & 15)
         elif code == 0x05:
@@ -70,6 +72,12 @@ def test_another_vhid_reaches_nobody(source: bytes) -> None:
 def test_while_nobody_is_known_all_are_strangers(source: bytes) -> None:
     assert run(bpf.known(VHIDS, ()), frame(source)) == 0
     assert run(bpf.strangers(VHIDS, ()), frame(source)) > 0
+
+
+def test_what_a_switch_floods_to_another_host_reaches_nobody() -> None:
+    for source, program in ((KNOWN[0], bpf.known), (STRANGERS[0], bpf.strangers)):
+        reached = [run(program(VHIDS, KNOWN), frame(source), packet_type) > 0 for packet_type in range(4)]
+        assert reached == [True, True, True, False], "host, broadcast, multicast, other host"
 
 
 def test_a_known_address_of_the_other_family_is_no_door() -> None:
