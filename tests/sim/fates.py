@@ -62,6 +62,9 @@ class Fates:
     def known(self) -> Circumstances:
         group = self.group
         late = group.late + 4 * group.weather.delay[1] + 0.001
+        if group.secret and not group.weather.is_fair:
+            # words that cross or overtake each other are refused as older than what was heard: the next ones count
+            late += 1.5 * max(map(interval, self.cluster.nodes))
         whole = max(self._whole_since, self._horizon)
         nodes = self.cluster.nodes
         rests = max((node.resting_until for node in nodes if node.resting_until <= self.cluster.now), default=0.0)
