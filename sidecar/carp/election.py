@@ -345,6 +345,6 @@ class Election:
     def _finish(self, handover: Handover, outcome: str, now: float) -> Effects:
         detail = f"{handover.detail}, {outcome}" if handover.detail else outcome
         if handover.then is Then.REST:
-            self._resting_until = now + handover.rest
+            self._resting_until = max(now + handover.rest, self._resting_until or now)
         left = self._leave_for(*ENDS_AS[handover.then], detail, now)
         return (*left, do.Stopped()) if handover.then is Then.STOP else left

@@ -1,0 +1,97 @@
+"""Who records everything and has no key moves nothing: with him, each story is the same as without him.
+
+He plays twenty times a second what was ever said, under any source, to anybody, as it was or with another header.
+"""
+
+from random import Random
+
+import pytest
+
+from sidecar.carp.packet import decode, encode
+from sidecar.carp.receive import Datagram, DropReason
+from tests.sim.cluster import Cluster, configs
+from tests.sim.node import Node
+from tests.sim.wire import Message
+
+LOT = 0.3
+"""Seconds. Who begins may hear its own last words as an equal's, for it knows nothing yet, and draw lots."""
+HEADERS = ((0, 1), (1, 0), (1, 254), (255, 255), (254, 254))
+
+
+class Adversary:
+    """``tape`` is all that was ever on the wire; ``played`` counts."""
+
+    def __init__(self, cluster: Cluster, seed: int) -> None:
+        self._cluster = cluster
+        self._random = Random(seed)
+        self.tape: list[Datagram] = []
+        self.played = 0
+        cluster.taps.append(self._record)
+
+    def _record(self, _sender: Node, message: Message) -> None:
+        assert isinstance(message, Datagram)
+        self.tape.append(message)
+
+    def play(self) -> None:
+        """One recording, to everybody who is awake: the last ones more often than the first."""
+        random = self._random
+        if not self.tape:
+            return
+        recorded = random.choice(self.tape[-5:] if random.random() < 0.5 else self.tape)
+        if random.random() < 0.5:
+            advbase, advskew = random.choice(HEADERS)
+            ad = decode(recorded.payload)._replace(advbase=advbase, advskew=advskew)
+            recorded = recorded._replace(payload=encode(ad))
+        if random.random() < 0.7:
+            source = random.choice([bytes((10, 0, 0, 200)), *(one.source for one in self.tape[-20:])])
+            recorded = recorded._replace(source=source)
+        self.played += 1
+        for node in self._cluster.nodes:
+            if node.alive and not node.frozen:
+                self._cluster.hear(node, recorded)
+
+
+def story(seed: int, *, attacked: bool) -> tuple[Cluster, Adversary]:
+    """Half an hour of ends, returns and hand-overs, which chance draws by the seed."""
+    cluster = Cluster(configs(0, 20, 40), seed=seed)
+    cluster.put_on_a_real_wire(b"secret")
+    cluster.start()
+    adversary = Adversary(cluster, seed)
+    fates = Random(seed)
+    for _ in range(60):
+        until = cluster.now + fates.uniform(8.0, 40.0)
+        while cluster.now < until:
+            cluster.run(0.05)
+            if attacked:
+                adversary.play()
+        number = fates.randrange(3)
+        what = fates.choice(("kill", "shut_down", "resign", "demote", "recover", "nothing"))
+        befall(cluster, what, number)
+    cluster.run(10.0)
+    return cluster, adversary
+
+
+def befall(cluster: Cluster, what: str, number: int) -> None:
+    """An end is followed by a return after two seconds, while the rest of the group goes on."""
+    if what in {"kill", "shut_down"}:
+        getattr(cluster, what)(number)
+        cluster.run(2.0)
+        cluster.start(number)
+    elif what == "resign":
+        cluster.resign(number, 5.0)
+    elif what in {"demote", "recover"}:
+        cluster.demote(number, "ntp", 160 if what == "demote" else 0)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_with_an_attacker_a_story_is_the_same_as_without(seed: int) -> None:
+    plain, _ = story(seed, attacked=False)
+    attacked, adversary = story(seed, attacked=True)
+    moves = [[(one.node, one.old, one.new, one.reason) for one in each.journal] for each in (attacked, plain)]
+    assert moves[0] == moves[1], attacked.explain()
+    late = [abs(one.at - other.at) for one, other in zip(attacked.journal, plain.journal, strict=True)]
+    assert max(late) < LOT
+    assert len(plain.journal) > 20
+    drops = {reason for node in attacked.nodes for reason in node.real_wire.drops}
+    assert drops == {DropReason.REPLAY, DropReason.TAMPERED, DropReason.OWN}
+    assert adversary.played > 10_000
