@@ -32,7 +32,6 @@ MUTANTS = (
     Mutant(E, "self._deadline = due if due > now else now + _SOON", "self._deadline = due"),
     Mutant(E, "return _RENEW + forgiven if self._state is State.MASTER else forgiven", "return forgiven"),
     Mutant(E, "return (changed, do.HoldAddresses(self._config.addresses))", "return (changed, do.HoldAddresses(self._config.addresses), *self._advertise(now))"),
-    Mutant(E, "return (*(forgiven or self._advertise(now)), do.Announce())", "return (*forgiven, do.Announce())"),
     Mutant(E, "self._terms = Terms.of(self._config, self._ledger.total)\n", "pass\n"),
     Mutant(E, "            master.step_down_by(now + self._terms.plain_interval)", "            pass"),
     Mutant(E, "refused = ADDRESSES in self._ledger.causes and reason is not Reason.PEER_BOWED_OUT", "refused = False"),

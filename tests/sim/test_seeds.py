@@ -1,4 +1,4 @@
-"""Some hundred node-days of misfortune, each story from its seed. A failure names the command that cuts it short.
+"""A hundred node-days of misfortune, each story from its seed. A failure names the command that cuts it short.
 
 CARP_SIM_DAYS=20000 plays that many node-days instead, CARP_SIM_FIRST=1000 begins with another seed.
 """
@@ -13,7 +13,7 @@ from tests.sim.script import Happening, Script
 from tests.sim.shrink import shrink
 
 FIRST = int(os.environ.get("CARP_SIM_FIRST", "0"))
-STORIES = round(float(os.environ.get("CARP_SIM_DAYS", "100")) / NODE_DAYS)
+STORIES = round(float(os.environ.get("CARP_SIM_DAYS", "80")) / NODE_DAYS)
 A_TEST = 10
 """Stories of one test."""
 
