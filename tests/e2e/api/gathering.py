@@ -190,8 +190,9 @@ class Meter:
 
     def _sample(self) -> None:
         while not self._end.wait(self.every):
-            found = sum(requests(self.plane).values())
-            self.samples.append((time.monotonic(), found))
+            with contextlib.suppress(OSError):  # a server that is starved is looked at again later
+                found = sum(requests(self.plane).values())
+                self.samples.append((time.monotonic(), found))
 
     def __exit__(self, *_: object) -> None:
         self._end.set()
