@@ -46,7 +46,7 @@ def create(ipr: IPRoute, rtnl: Rtnl, carpdev: Interface, vhid: int) -> int:
             ifname=name,
             kind="macvlan",
             link=carpdev.index,
-            macvlan_mode="bridge",
+            macvlan_mode=_mode(ipr, carpdev),
             address=format_mac(virtual_mac(vhid)),
         )
         (index,) = ipr.link_lookup(ifname=name)
@@ -57,6 +57,16 @@ def create(ipr: IPRoute, rtnl: Rtnl, carpdev: Interface, vhid: int) -> int:
     except NetlinkError as error:
         raise HostError(f"virtual-MAC interface {name} on {carpdev.name}: {error.args[-1]}") from error
     return int(index)
+
+
+def _mode(ipr: IPRoute, carpdev: Interface) -> str:
+    """Beside a carpdev that is a macvlan itself, ``vepa``: a bridge's siblings never hear what comes from its MAC.
+
+    What a peer sends has that MAC, too, and the kernel would take it for ours, passed on to them already.
+    """
+    link = link_named(ipr, carpdev.name)
+    kind = link and link.get_nested("IFLA_LINKINFO", "IFLA_INFO_KIND")
+    return "vepa" if kind == "macvlan" else "bridge"
 
 
 def _silence(rtnl: Rtnl, index: int, name: str) -> None:
