@@ -18,8 +18,9 @@ settings.register_profile("dev", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("ci" if IN_CI else "dev")
 
-# Started by nohup, everything here would ignore SIGHUP, and so would the daemons under test.
+# Started by nohup or in a shell's background, everything here would ignore these, and so would what is under test.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _refuse_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
