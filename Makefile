@@ -10,9 +10,9 @@ export PYTHON
 
 BIN := .venv/bin
 SANDBOX := $(BIN)/python -m sidecar.lab.sandbox --
-# Most tests wait for real timers, so three at a time suit two cores; handed out one by one, in order, so that those that
-# compute come last and disturb nobody's clock. JOBS=0: one at a time, in one process (for a debugger).
-JOBS ?= 3
+# Most tests wait for real timers, so six at a time leave two cores half idle; handed out one by one, in order, so that those
+# that compute come last and disturb nobody's clock. JOBS=0: one at a time, in one process (for a debugger).
+JOBS ?= 6
 PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist load --maxschedchunk 1
 PURE := tests/unit tests/golden tests/property tests/sim
 
