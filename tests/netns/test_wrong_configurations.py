@@ -86,8 +86,8 @@ def test_a_wrong_configuration_ends_with_78_and_leaves_the_host_as_it_was(group:
 @pytest.mark.parametrize("local", LOCAL, ids=lambda local: local.start)
 def test_what_only_the_host_can_find_wrong_is_told_as_well(group: Group, local: Local) -> None:
     member = group.add()
-    member.node.write("/run/empty", "")
-    member.node.write("/run/long", "twenty bytes, no less\n"[:20] + "\n")
+    member.node.write("/run/empty", "", 0o600)
+    member.node.write("/run/long", "twenty bytes, no less\n"[:20] + "\n", 0o600)
     if "dummy1" in local.start:
         member.node.ip("link add dummy1 type bridge", "addr add 10.77.0.77/24 dev dummy1", "link set dummy1 up")
     before = host(member)
