@@ -84,7 +84,10 @@ class OwnerWatch:
         while self._running:
             with self._lock:
                 names = {subscription: name for name, subscription in self._sockets.items()}
-            ready, _, _ = select.select([self._woken, *names], [], [], 1.0)
+            try:
+                ready, _, _ = select.select([self._woken, *names], [], [], 1.0)
+            except (OSError, ValueError):  # one was detached, and closed, meanwhile
+                continue
             for readable in ready:
                 if readable is self._woken:
                     self._woken.recv(4096)

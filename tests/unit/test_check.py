@@ -1,5 +1,7 @@
 """What `check` makes of what it found: levels, words and what to do, without a host."""
 
+from pathlib import Path
+
 import pytest
 
 from sidecar.check.finding import Level, ok, problem
@@ -15,10 +17,10 @@ BOTH = frozenset({"CAP_NET_ADMIN", "CAP_NET_RAW"})
 
 
 def settings(folder: object, **given: str) -> VhostSettings:
-    keys = f"{folder}/keys"
-    with open(keys, "w") as file:
-        file.write("only for tests\n")
-    given = {"vhid": "10", "addresses": "192.0.2.10", "passphrase_file": keys, "advskew": "20", **given}
+    keys = Path(f"{folder}/keys")
+    keys.touch(0o600)
+    keys.write_text("only for tests\n")
+    given = {"vhid": "10", "addresses": "192.0.2.10", "passphrase_file": str(keys), "advskew": "20", **given}
     return load(given, {}).vhosts[0]
 
 
