@@ -24,7 +24,7 @@ from tests.e2e.site import Site
 RELEASE, NAMESPACE = "way", "ways"
 SECRET = "carp-passphrases"
 LONG = os.environ.get("CARP_E2E_LONG") == "1"
-INSTALLED = {"everything", "generated-passphrase", "host-ntp", "no-kubernetes", "no-nodes"}
+INSTALLED = {"everything", "generated-passphrase", "no-nodes"}
 TESTED = {"generated-passphrase"}
 CHANGED = {"two-vhosts"}
 OVERLAYS = ("bare-metal", "existing-ntp", "dual-stack")
