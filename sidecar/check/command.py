@@ -9,6 +9,7 @@ from itertools import chain
 from typing import Final
 
 from sidecar.app.reload import keys_of
+from sidecar.carp.config import interval_us
 from sidecar.check import timing, wire
 from sidecar.check.carpdev import carpdev, carpdev_of
 from sidecar.check.finding import Finding, Level, ok, warning
@@ -40,7 +41,7 @@ def _findings(settings: RunSettings, seconds: float | None) -> Iterator[Finding]
     yield ok("settings", f"valid, {len(vhosts)} virtual host{'s' * (len(vhosts) != 1)}")
     for text in settings.warnings:
         yield warning("settings", text, "see docs/settings.md")
-    shortest = min(one.config.advbase + one.config.advskew / 256 for one in vhosts)
+    shortest = min(interval_us(one.config.advbase, one.config.advskew) for one in vhosts) / 1e6
     yield from privileges(shortest=shortest)
     yield from places(settings, running_here(settings))
     placed = [(one, carpdev_of(one)) for one in vhosts]

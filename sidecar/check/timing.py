@@ -12,6 +12,7 @@ from threading import Thread
 from typing import Final
 
 from sidecar.app.realtime import ask_for_realtime
+from sidecar.carp.config import master_down_us
 from sidecar.check.finding import Finding, ok, warning
 from sidecar.settings import VhostSettings
 
@@ -23,10 +24,9 @@ _FLOOR: Final = 0.035
 
 
 def dead_time(settings: VhostSettings) -> float:
-    """carp(4): 3 x advbase + advskew/256 s, or three intervals of advskew/256 s where advbase is 0."""
+    """Seconds, by the rule of its dialect."""
     config = settings.config
-    share = config.advskew / 256
-    return 3 * config.advbase + share if config.advbase else 3 * share
+    return master_down_us(config.advbase, config.advskew, config.dialect) / 1e6
 
 
 def lateness() -> list[float]:

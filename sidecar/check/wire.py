@@ -7,7 +7,7 @@ from ipaddress import ip_address
 from typing import Final
 
 from sidecar.carp.auth import Key
-from sidecar.carp.config import Address
+from sidecar.carp.config import Address, interval_us
 from sidecar.carp.packet import decode
 from sidecar.check.finding import Finding, ok, problem, warning
 from sidecar.errors import SidecarError
@@ -49,7 +49,7 @@ class Ear:
 
 def seconds_for(vhosts: Sequence[VhostSettings]) -> float:
     """Long enough to hear every master at least twice."""
-    slowest = max(one.config.advbase + one.config.advskew / 256 for one in vhosts)
+    slowest = max(interval_us(one.config.advbase, one.config.advskew) for one in vhosts) / 1e6
     return min(30.0, 1.0 + 2 * slowest)
 
 
