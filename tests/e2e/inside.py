@@ -116,13 +116,16 @@ def dead_seconds(product: Product, without: str) -> float:
 
 
 def wait_until_sound(product: Product, seconds: float = SOUND_SECONDS) -> None:
-    """Until no member is demoted: one whose NTP server has just started is, for a while."""
-    wait_for("every member to be sound", lambda: all(map(_is_sound, members(product).values())), seconds, 0.5)
+    """Until no member is demoted (one whose NTP server has just started is, for a while) and the best one is master."""
+    wait_for("the best of sound members to be master", lambda: _is_sound(product), seconds, 0.5)
 
 
-def _is_sound(member: Member) -> bool:
+def _is_sound(product: Product) -> bool:
     with suppress(ClusterError):
-        return not member.vhost()["demotion"]["total"]
+        every = [member.vhost() for member in members(product).values()]
+        best = min(vhost["effective_advskew"] for vhost in every)
+        masters = [vhost["effective_advskew"] for vhost in every if vhost["state"] == "MASTER"]
+        return masters == [best] and not any(vhost["demotion"]["total"] for vhost in every)
     return False
 
 

@@ -160,6 +160,7 @@ def test_a_member_is_small_and_a_backup_soon(
     member = Member(product, own.node)
     cluster.kubectl("delete", "pod", own.pod, "--wait")
     wait_for("a new one that is backup", lambda: is_backup(member), 60)
+    wait_for("its NTP server", lambda: runs(member, NTP), 60)
     what = {"election": member.main(SIDECAR), "board": member.board(), "ntp": member.main(NTP)}
     memory = {name: int(proc_status(pid)["VmRSS"].split()[0]) // 1024 for name, pid in what.items()}
     backup_at = unix(member.vhost()["transitions"][0]["at"])
@@ -183,6 +184,13 @@ def is_backup(member: Member) -> bool:
     """Whether it is, in a container that runs."""
     with suppress(ClusterError):
         return bool(member.vhost()["state"] == "BACKUP" and member.boards())
+    return False
+
+
+def runs(member: Member, container: str) -> bool:
+    """Whether it does: the NTP server comes after the sidecar."""
+    with suppress(ClusterError):
+        return bool(member.main(container))
     return False
 
 
