@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
-from sidecar.carp.config import Config, Family, interval_us
+from sidecar.carp.config import Config, Dialect, Family, interval_us
 from sidecar.carp.constants import BOW_OUT, FULL_DEMOTION, MICROSECONDS
 from sidecar.carp.effects import Reason, SendAdvertisement
 from sidecar.carp.packet import Advertisement
@@ -20,8 +20,9 @@ know how long the leaver answers, and the leaver's advskew does not tell."""
 ASK: Final = 0.5
 """The part of it that a demoted master waits which only asks whether anybody fit is there."""
 DECLINE: Final = 0.75
-"""The part of it that a backup lets pass when a fully demoted master which is no worse than itself says goodbye. One
-that only asked is back by then, and equal demotion moves nothing; one that leaves still answers."""
+"""The part of it that a demoted backup lets pass when a master that may be demoted as much, and is no worse, says
+goodbye; and any backup when one that is fully demoted and still better does. One that only asked is back by then, and
+equal demotion moves nothing; one that leaves still answers."""
 STAGGER: Final = 0.00025
 """Seconds per unit of effective advskew before a backup answers an invitation that every backup heard, so that the best
 one speaks first and the others never own the address for a moment."""
@@ -100,15 +101,20 @@ class Terms:
         return (self.advskew + self.config.handicap(self.demotion)) * STAGGER
 
     def stagger_after(self, leaver: Peer) -> float:
-        """The same after a bow-out: a fully demoted leaver may only have stepped down to look for somebody fit.
+        """The same after a bow-out: a demoted leaver may only have stepped down to look for somebody fit.
 
         A node whose own advskew is worse than that is none, to its eyes: it would be told to go.
         """
         verdict, at_the_limit = self.compare(leaver), leaver.advskew >= FULL_DEMOTION
-        we_are_too = self.demotion > 0 and (at_the_limit or leaver.demote > 0)
+        we_are_too = self.demotion > 0 and self._may_be_demoted_as_we_are(leaver)
         if (at_the_limit and verdict is Verdict.BETTER) or (we_are_too and verdict in {Verdict.BETTER, Verdict.EQUAL}):
             return self._leaving * DECLINE + self.stagger
         return self.stagger
+
+    def _may_be_demoted_as_we_are(self, peer: Peer) -> bool:
+        """FreeBSD's demotion is part of the advskew: what is below ours cannot be demoted as much."""
+        in_advskew = self.config.dialect is Dialect.FREEBSD
+        return peer.demote > 0 or peer.advskew >= (min(self.demotion, FULL_DEMOTION) if in_advskew else FULL_DEMOTION)
 
     def is_worse_than_any(self, peers: Iterable[Peer]) -> bool:
         """Whether one of them was better when it last spoke; that it left since does not mean that it is not back."""

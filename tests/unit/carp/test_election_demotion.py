@@ -205,6 +205,28 @@ def test_only_a_node_as_bad_as_a_fully_demoted_leaver_declines(demotion: int, le
     assert (node.state is State.BACKUP) is declines
 
 
+@pytest.mark.parametrize(("leaver", "declines"), [(180, True), (170, True), (159, False), (190, False)])
+def test_a_demoted_node_declines_when_the_leaver_may_be_demoted_as_much_and_is_no_worse(
+    leaver: int, declines: bool
+) -> None:
+    """FreeBSD's advskew holds the demotion: below 160 nobody is demoted by 160 (180 is our own)."""
+    node = backup(20, hears=0)
+    node.demote(160)
+    node.hear(leaver, after=0.5)
+    node.hear_goodbye(after=0.001)
+    node.run(0.2)
+    assert (node.state is State.BACKUP) is declines
+
+
+def test_openbsd_s_leaver_shows_its_demotion_so_a_high_advskew_is_none() -> None:
+    node = backup(20, hears=0, dialect=Dialect.OPENBSD)
+    node.demote(3)
+    node.hear(200)
+    node.hear_goodbye(after=0.5)
+    node.run(0.2)
+    assert node.state is State.MASTER
+
+
 def test_openbsd_s_leaver_with_a_demotion_byte_may_only_have_asked() -> None:
     node = backup(20, hears=0, dialect=Dialect.OPENBSD)
     node.demote(3)
