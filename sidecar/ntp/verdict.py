@@ -75,6 +75,7 @@ class Thresholds:
     dead: Hysteresis = Hysteresis(3, 0.0)
     leave_probes: int = 10  # better answers in a row, besides leave_s: a stalled probe earns nothing by the clock alone
     min_dwell_s: float = 30.0  # from entering a state until it may get better
+    start_patience_s: float = 30.0  # how long a server never heard yet is new, not dead: it may start after us
     vip_grace_s: float = 3.0  # silence of a virtual address that is forgiven: ntpd needs up to 2 s to notice it
     vip_hold_s: float = 60.0  # how long a silent address counts after it was given up; doubles each time
     vip_hold_max_s: float = 3600.0
@@ -169,7 +170,9 @@ class HealthLedger:
       is `min_dwell_s` old. The new state is the worst of those answers.
     * Equal demotion (dead, unsynchronised) follows the runs both ways: the state is honest and nothing moves.
     * At start the demotion is 240 and the state dead ("no answer yet"). The first state is whichever is reached first,
-      and the first good answer ever is ok at once: there is no history to be careful about.
+      and the first good answer ever is ok at once: there is no history to be careful about. A server never heard yet
+      becomes known to be dead only after `start_patience_s`: sidecars start before their server, which then owes us no
+      dwell for having refused.
     """
 
     def __init__(self, limits: Thresholds | None = None) -> None:
@@ -179,6 +182,8 @@ class HealthLedger:
         self.reply: Reply | None = None  # the last one; None while dead
         self._limits = limits or Thresholds()
         self._was_ok = False
+        self._heard = False  # anything at all
+        self._began_at: float | None = None
         self._runs = dict.fromkeys(Verdict, 0)
         self._window: _Window | None = None
         self._entered_at = 0.0
@@ -192,6 +197,8 @@ class HealthLedger:
         """Take one outcome into account. `now` never goes back."""
         if isinstance(outcome, Reply):
             self.reply = outcome
+        self._began_at = now if self._began_at is None else self._began_at
+        self._heard = self._heard or not isinstance(outcome, Miss)
         verdict, reason = assess(outcome, self._limits)
         if verdict is None:
             self._runs[Verdict.DEAD] = 0  # it lives, and says no more than that
@@ -223,6 +230,8 @@ class HealthLedger:
         """The state that follows, and why; None: as it was."""
         if verdict is Verdict.OK and not self._was_ok:
             return verdict, reason
+        if self._may_be_starting(now):
+            return None, self.reason
         reached = self._reached()
         if reached is not None and (not self.known or reached.demotion >= self.verdict.demotion):
             return reached, reason
@@ -230,6 +239,10 @@ class HealthLedger:
         if self.known and window is not None and self._forgiven(window, now):
             return window.worst, window.reason
         return None, self.reason
+
+    def _may_be_starting(self, now: float) -> bool:
+        """Whether silence says nothing yet."""
+        return not self._heard and now - (self._began_at or 0.0) < self._limits.start_patience_s
 
     def _reached(self) -> Verdict | None:
         """The worst state whose run is complete."""

@@ -128,10 +128,32 @@ def test_first_state_is_the_honest_one_after_its_own_count(state: Verdict, probe
     assert after((EXAMPLES[state], probes)).verdict is state
 
 
-def test_a_server_that_never_answers_becomes_known_dead_after_three() -> None:
-    assert not after((Miss.REFUSED, 2)).known
-    dead = after((Miss.REFUSED, 3))
+def test_a_server_that_never_answered_is_known_to_be_dead_after_thirty_seconds() -> None:
+    new = after((Miss.REFUSED, 30))
+    assert (new.known, new.demotion, new.reason) == (False, 240, "no answer yet")
+    dead = after((Miss.REFUSED, 31))
     assert (dead.known, dead.verdict, dead.reason) == (True, DEAD, "connection refused")
+
+
+@pytest.mark.parametrize(("state", "probes"), [(HOLDOVER, 3), (STALE, 3), (UNSYNCHRONISED, 2)], ids=str)
+@pytest.mark.parametrize("silence", [Miss.REFUSED, Miss.TIMEOUT, Miss.UNRESOLVED], ids=str)
+def test_a_server_that_starts_after_us_owes_no_dwell(silence: Miss, state: Verdict, probes: int) -> None:
+    assert after((silence, 29), (EXAMPLES[state], probes)).verdict is state
+
+
+def test_one_that_has_answered_once_is_dead_after_three() -> None:
+    assert not after((EXAMPLES[HOLDOVER], 1), (Miss.REFUSED, 2)).known
+    assert after((EXAMPLES[HOLDOVER], 1), (Miss.REFUSED, 3)).known
+    assert after((Refusal.KISS_RATE, 1), (Miss.REFUSED, 3)).known
+
+
+def test_one_that_denies_us_from_the_first_question_is_dead_after_three() -> None:
+    assert after((Refusal.KISS_DENY, 3)).known
+
+
+def test_a_server_that_comes_after_its_time_has_to_show_itself_like_any_that_was_dead() -> None:
+    ledger = after((Miss.REFUSED, 31))
+    assert seconds_until(HOLDOVER, EXAMPLES[HOLDOVER], ledger, start=31) == 29
 
 
 # -------------------------------------------------------------------------------------------------------------- worse

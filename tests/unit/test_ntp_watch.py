@@ -19,6 +19,7 @@ QUICK = Thresholds(
     dead=Hysteresis(3, 0.0),
     leave_probes=3,
     min_dwell_s=0.0,
+    start_patience_s=0.4,
     vip_grace_s=0.3,
     vip_hold_s=0.3,
 )
