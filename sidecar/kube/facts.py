@@ -73,6 +73,11 @@ class DaemonSet:
         """Whether every pod is new and available."""
         return not self.rolling and self.updated == self.desired and self.available >= self.desired
 
+    @property
+    def has_new(self) -> bool:
+        """Whether some pod of the newest template is surely available: more are than there can be old ones."""
+        return self.observed == self.generation and self.updated > 0 and self.available > self.desired - self.updated
+
     def replaces(self, pod: Pod) -> bool:
         """Whether the pod is of an older template and a rollout is under way.
 

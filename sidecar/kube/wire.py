@@ -71,7 +71,7 @@ class Notice:
 class Hints:
     """What Kubernetes would like, whole each time. Whoever reads it decides by himself.
 
-    ``maintenance``: where it is asked for (``pod``, ``node``); ``outdated``: this pod's revision is not the newest;
+    ``maintenance``: where it is asked for (``pod``, ``node``); ``outdated``: a newer pod is to rank before this one;
     ``settled`` means something only when ``known``; ``written``: number of the notice that the API has confirmed;
     ``labelled``: the role it confirmed; ``told``: number of the last happening told or given up.
     """

@@ -18,6 +18,7 @@ from sidecar.kube.latch import Latch
 from sidecar.kube.mailbox import Mailbox, Seen
 from sidecar.kube.pace import Backoff, between
 from sidecar.kube.reconciler import Reconciler
+from sidecar.kube.succession import Succession
 from sidecar.kube.teller import Teller, Telling, unix
 from sidecar.kube.wire import Hints, Notice
 
@@ -58,6 +59,7 @@ class Worker:
         self._draw = draw
         self._send = send
         self._latch = Latch(time.monotonic())
+        self._succession = Succession()
         self._pod = Errand(POD, POD_AGAIN, Backoff(draw))
         self._node = Errand(NODE, NODE_AGAIN, Backoff(draw))
         self._shown = {POD, NODE} if nodes else {POD}
@@ -208,14 +210,14 @@ class Worker:
         seen = self._seen
         places = (("pod", seen.pod), ("node", seen.node))
         errors, last_error = self._mailbox.errors
-        outdated = seen.pod is not None and seen.daemonset is not None and seen.daemonset.replaces(seen.pod)
+        master = any(role == "master" for _, role in self._roles)
         if self._notice is not None and self._pod.assertion.stands:
             self._hints = replace(self._hints, written=self._notice.number)
         self._hints = replace(
             self._hints,
             maintenance=tuple(place for place, one in places if one is not None and one.meta.maintenance),
             cordoned=seen.node is not None and seen.node.cordoned,
-            outdated=outdated,
+            outdated=self._succession.gives_way(seen.pod, seen.daemonset, master=master),
             other_masters=self._reconciler.rivals,
             told=self._teller.told,
             errors=errors,

@@ -1,22 +1,15 @@
 """The master moves on purpose: how it is made to, and what is seen of it outside and in the API."""
 
-import datetime as dt
 import json
-import math
 from collections.abc import Callable
 from typing import Any
 
 from tests.e2e.cluster.shell import holds, wait_for
 from tests.e2e.product import Product
 from tests.e2e.rolling import client
-from tests.e2e.watching import Event
 
 LOST_MAX = 2
 MOVED_SECONDS = 20.0
-Change = tuple[float, str, float]
-"""When a node became master, which, and how many seconds later its pod's label said so here."""
-
-
 Move = Callable[[Product, str, str], None]
 """Gets the master's pod and its node."""
 
@@ -25,23 +18,6 @@ def master_pod(product: Product) -> tuple[str, str]:
     """Name and node of the pod labelled master."""
     pods = [pod for pod in product.pods() if pod["metadata"]["labels"]["carp-role"] == "master"]
     return pods[0]["metadata"]["name"], pods[0]["spec"]["nodeName"]
-
-
-def changes(events: list[Event], since: float) -> list[Change]:
-    """What the watch of the pods tells of new masters."""
-    found: dict[tuple[float, str], Change] = {}
-    for seen, pod in events:
-        said = pod["metadata"].get("annotations", {}).get("carp-sidecar.io/since")
-        if said and pod["metadata"]["labels"].get("carp-role") == "master":
-            at = dt.datetime.fromisoformat(said).timestamp()
-            if at > since:
-                found.setdefault((at, pod["spec"]["nodeName"]), (at, pod["spec"]["nodeName"], seen - at))
-    return sorted(found.values())
-
-
-def lasting(found: list[Change]) -> list[Change]:
-    """Those that were no mere moment: several that hear a bow-out may take over at once, until they hear each other."""
-    return [one for one, after in zip(found, [*found[1:], (math.inf, "", 0.0)], strict=False) if after[0] - one[0] > 1]
 
 
 def leads_to(slice_: dict[str, Any]) -> list[str]:

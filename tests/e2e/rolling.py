@@ -11,6 +11,7 @@ from typing import Any
 from sidecar.lab.outcomes import Outcomes
 from tests.e2e.cluster.client import Asking
 from tests.e2e.cluster.shell import wait_for
+from tests.e2e.masters import changes, lasting
 from tests.e2e.product import Product, is_ready, pass_time
 from tests.e2e.watching import Event, Watching
 
@@ -44,11 +45,16 @@ class Lost:
 
 @dataclass
 class Rolled:
-    """`at_once`: pods replaced at a time. `seconds`: what the change took."""
+    """`at_once`: pods replaced at a time. `seconds`: what the change took. `moves`: of the address, to which nodes."""
 
     lost: Lost
     at_once: int
     seconds: float
+    moves: list[str]
+
+    def __str__(self) -> str:
+        moved = f"the address moved {len(self.moves)} times: {', '.join(self.moves)}"
+        return f"{self.lost}; {self.seconds:.1f} s; {self.at_once} pods at a time; {moved}"
 
 
 @contextmanager
@@ -86,13 +92,14 @@ def roll(product: Product, change: Callable[[], object], record: Any) -> Rolled:
     """Do what replaces every pod, and wait until all are new, of one template, and Ready; figures into the report."""
     before = {pod["metadata"]["uid"] for pod in product.pods()}
     with client(product) as lost, Watching(product.cluster, "pods", "-l", product.selector) as watching:
-        began = time.monotonic()
+        began, since = time.monotonic(), time.time()
         change()
         seconds = time.monotonic() - began
         wait_for("every pod to be new and Ready", lambda: _all_new(product, before), NEW_SECONDS, 0.5)
-    rolled = Rolled(lost, most_at_once(watching.events), seconds)
-    record("rollout", f"{lost}; {seconds:.1f} s; {rolled.at_once} pods at a time")
-    print(f"{lost}; {seconds:.1f} s; {rolled.at_once} pods at a time")
+    moves = changes(watching.events, since)
+    rolled = Rolled(lost, most_at_once(watching.events), seconds, [node for _, node, _ in moves])
+    record("rollout", f"{rolled}; lasting {len(lasting(moves))}")
+    print(f"{rolled}; lasting {len(lasting(moves))}")
     return rolled
 
 

@@ -13,7 +13,8 @@ import pytest
 
 from tests.e2e.cluster import Cluster
 from tests.e2e.cluster.shell import wait_for
-from tests.e2e.moves import Move, changes, cordon, delete, drain, evict, hands_over_first, lasting, leads_to, master_pod
+from tests.e2e.masters import changes, lasting
+from tests.e2e.moves import Move, cordon, delete, drain, evict, hands_over_first, leads_to, master_pod
 from tests.e2e.product import PASSPHRASE, SECRET, Product
 from tests.e2e.rolling import client, roll
 from tests.e2e.watching import Watching

@@ -240,7 +240,13 @@ def test_maintenance_cordon_and_an_old_revision_are_hinted(tmp_path: Path) -> No
         child.until(lambda: child.hints.cordoned, "cordoned")
         changed = {"metadata": {"generation": 2, "annotations": {"deprecated.daemonset.template.generation": "2"}}}
         found.change("daemonsets", kube_child.DAEMONSET, changed)
-        child.until(lambda: child.hints.outdated and not child.hints.settled, "outdated")
+        child.until(lambda: not child.hints.settled, "unsettled")
+        assert not child.hints.outdated
+        one_new = {"observedGeneration": 2, "updatedNumberScheduled": 1}
+        found.change("daemonsets", kube_child.DAEMONSET, {"status": one_new})
+        child.until(lambda: child.hints.outdated, "outdated")
+        child.tell(vhost("master"))
+        child.until(lambda: not child.hints.outdated, "the master serves on")
         child.until(lambda: "carp-sidecar.io/settled" not in found.get("pods", POD)["metadata"]["annotations"], "mark")
 
 

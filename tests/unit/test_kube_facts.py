@@ -47,6 +47,23 @@ def test_a_pod_of_an_older_template_is_to_be_replaced_while_a_rollout_is_under_w
     assert not rolling.replaces(pod_of({}))
 
 
+@pytest.mark.parametrize(
+    ("observed", "updated", "available", "new"),
+    [
+        pytest.param(1, 3, 3, False, id="its figures are of the template before"),
+        pytest.param(2, 0, 3, False, id="none has been replaced"),
+        pytest.param(2, 1, 2, False, id="the first new one starts"),
+        pytest.param(2, 1, 3, True, id="it is available"),
+        pytest.param(2, 2, 1, False, id="all but the master are replaced at once"),
+        pytest.param(2, 2, 2, True, id="one of those is available"),
+    ],
+)
+def test_a_new_pod_is_available_when_more_are_than_there_can_be_old_ones(
+    observed: int, updated: int, available: int, new: bool
+) -> None:
+    assert DaemonSet(2, observed, 3, updated, available, template="2").has_new is new
+
+
 def test_a_pod_that_a_rollback_kept_is_not_to_be_replaced() -> None:
     kept = pod_of({"metadata": {"labels": {"pod-template-generation": "1"}}})
     assert not DaemonSet(generation=3, observed=3, desired=3, updated=3, template="3").replaces(kept)
