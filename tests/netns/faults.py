@@ -92,13 +92,14 @@ def hang(member: Member, folder: str) -> Process:
 def full_disk(member: Member, folder: str) -> None:
     """A file system without room for anything, not even for a name."""
     member.node.path(folder).mkdir(parents=True)
+    # The file system is named, or mount repeats the uid that a user namespace shows, and the kernel refuses it.
     member.node.run(["mount", "-t", "tmpfs", "-o", "size=4k,nr_inodes=2", "tmpfs", folder], check=True)
     member.node.write(f"{folder}/filler", "x" * 4096)
 
 
 def room(member: Member, folder: str) -> None:
     """Somebody cleaned up."""
-    member.node.run(["mount", "-o", "remount,size=1m,nr_inodes=100", folder], check=True)
+    member.node.run(["mount", "-t", "tmpfs", "-o", "remount,size=1m,nr_inodes=100", "tmpfs", folder], check=True)
 
 
 @contextlib.contextmanager

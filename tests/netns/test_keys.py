@@ -17,6 +17,7 @@ from tests.netns.time_server import TimeServer
 
 FOLDER = "/run/secret"
 NEW = "the new one"
+REMOUNT = ["mount", "-t", "tmpfs", "-o"]
 STEPS = ((PASSPHRASE, NEW), (NEW, PASSPHRASE), (NEW,))
 """Everybody learns it, everybody signs with it, everybody forgets the old one."""
 
@@ -240,12 +241,12 @@ def test_a_mount_whose_modes_are_not_ours_to_choose_is_taken_as_it_is(group: Gro
     member.node.path(FOLDER).mkdir()
     member.node.run(["mount", "-t", "tmpfs", "tmpfs", FOLDER], check=True)
     mounted(member, 0, (PASSPHRASE,), 0o644)
-    member.node.run(["mount", "-o", "remount,ro", FOLDER], check=True)
+    member.node.run([*REMOUNT, "remount,ro", "tmpfs", FOLDER], check=True)
     member.start()
     group.wait_for_owner(member)
-    member.node.run(["mount", "-o", "remount,rw", FOLDER], check=True)
+    member.node.run([*REMOUNT, "remount,rw", "tmpfs", FOLDER], check=True)
     mounted(member, 1, (PASSPHRASE, NEW), 0o644)
-    member.node.run(["mount", "-o", "remount,ro", FOLDER], check=True)
+    member.node.run([*REMOUNT, "remount,ro", "tmpfs", FOLDER], check=True)
     member.until_said("reloaded: vhid 10: 2 keys", 6)
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -155,6 +156,8 @@ def test_a_thousand_callers_of_the_control_socket_keep_nobody_from_steering(pair
     first, second = pair.members
     first.ask()
     callers = []
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # an ordinary user begins with 1024
     try:
         for _ in range(1000):
             caller = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)

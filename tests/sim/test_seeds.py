@@ -18,6 +18,7 @@ A_TEST = 10
 """Stories of one test."""
 
 
+@pytest.mark.timeout(600)  # ten seconds, by itself
 @pytest.mark.parametrize("first", range(FIRST, FIRST + STORIES, A_TEST))
 def test_whatever_happens_the_promises_are_kept(first: int) -> None:
     for seed in range(first, first + A_TEST):

@@ -221,7 +221,7 @@ def test_a_miss_is_looked_into_sooner_but_not_for_ever(runner: asyncio.Runner) -
         ask(runner, server.target, 6, interval=0.4)
     pauses = [late - early for early, late in pairwise(when for when, _ in server.questions)]
     assert sum(pauses[:3]) < 3 * 0.4
-    assert min(pauses[3:]) > 0.38
+    assert sum(pauses[3:]) > 2 * 0.4 * 0.85
 
 
 def test_neither_pace_is_kept_up_above_the_limit_of_ntpsec() -> None:
