@@ -26,6 +26,9 @@ Draw = Callable[[], float]
 POD_AGAIN: Final = 60.0
 NODE_AGAIN: Final = 120.0
 """Seconds after which what stands is asserted again, and up to a fifth more: two requests a minute with the looks."""
+TRUSTED: Final = 2.5
+"""Seconds after a word of the parent, who speaks each second, for which others are still relieved in its name: after
+three of its shortest usual intervals a frozen master has a successor, whose label must stay."""
 _PATIENCE: Final = 5.0
 """Seconds that the worker sleeps at most, so that a clock that jumped does no harm."""
 
@@ -70,6 +73,7 @@ class Worker:
         self._notice: Notice | None = None
         self._doubted = False
         """Somebody changed what we said and the parent has not spoken since: it may be frozen, and claims nothing."""
+        self._heard_at = 0.0
         self._roles: tuple[tuple[int, str], ...] = ()
         self._told = 0
         self._seen = Seen()
@@ -114,7 +118,7 @@ class Worker:
     def _take(self, now: float) -> None:
         self._seen = seen = self._mailbox.look()
         if seen.notice is not None and seen.notice is not self._notice:
-            self._notice, self._doubted = seen.notice, False
+            self._notice, self._doubted, self._heard_at = seen.notice, False, now
             self._news(seen.notice, now)
         if seen.pod is not None:
             verdict = self._latch.see(seen.pod, seen.daemonset, now)
@@ -176,13 +180,16 @@ class Worker:
 
     def _reconcile(self, now: float) -> bool:
         pod = self._seen.pod
-        if pod is None:
+        if pod is None or not self._is_trusted(now):
             return False
         try:
             return self._reconciler.step(pod, now)
         except KubeError as error:
             self._failed(error, self._reconciler.due() or 0.0)
             return True
+
+    def _is_trusted(self, now: float) -> bool:
+        return now - self._heard_at <= TRUSTED
 
     def _tell(self, reason: str, note: str) -> None:
         self._teller.tell(Telling(time.time(), reason, note, warning=True), time.monotonic())
@@ -233,7 +240,7 @@ class Worker:
         rest = [max(events, self._events_at) if events is not None else None]
         soon = [self._latch.due]
         if not self._doubted:
-            rest += [self._node.assertion.next_at(), self._reconciler.due()]
+            rest += [self._node.assertion.next_at(), self._reconciler.due() if self._is_trusted(now) else None]
             soon += [self._pod.assertion.next_at()]
         moments = [max(one, self._away_until) for one in rest if one is not None]
         moments += [one for one in soon if one is not None]

@@ -391,6 +391,20 @@ def test_for_a_parent_that_is_silent_nothing_is_put_back_and_nobody_suspected(tm
         child.until(lambda: child.hints.other_masters == ("pod successor (vhid 10)",), "suspected")
 
 
+def test_for_a_parent_that_is_silent_its_successor_is_not_relieved(tmp_path: Path) -> None:
+    found = cluster()
+    kube_child.add_pod(found, "successor", "node2")
+    with serving(found) as url, running(url, tmp_path / "sa") as child:
+        child.tell(vhost("master"))
+        child.until(lambda: len(found.asked("GET", "pods")) > 2, "looked for the third time; the next is 6 s later")
+        child.tell_again()
+        time.sleep(3)
+        found.change("pods", "successor", {"metadata": {"labels": STALE}})
+        time.sleep(4.5)
+        assert found.label("pods", "successor", "carp-role") == "master"
+        child.until(lambda: found.label("pods", "successor", "carp-role") == "backup", "relieved when it speaks again")
+
+
 def test_a_peer_that_changed_meanwhile_is_looked_at_again(tmp_path: Path) -> None:
     found = cluster()
     dead_master(found)
