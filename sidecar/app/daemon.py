@@ -169,6 +169,7 @@ class Daemon:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_STOP_LIMIT):
                 await self._all_left.wait()
+        await asyncio.sleep(max(vhost.linger for vhost in self.vhosts))
         await annex.stop()
         for vhost in self.vhosts:
             asyncio.get_running_loop().remove_reader(vhost.timer.fileno())

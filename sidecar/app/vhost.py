@@ -28,6 +28,7 @@ from sidecar.net.announcer import Announcer
 from sidecar.net.frames import announcement
 from sidecar.net.groups import Groups
 from sidecar.net.host import Host, Placement
+from sidecar.net.linger import LINGER, Lingering
 from sidecar.net.rtnl import Rtnl
 from sidecar.net.sender import AdvertisementSender
 from sidecar.net.wire import Listener, Wire
@@ -73,7 +74,8 @@ class VirtualHost:
         self._announcer = Announcer(wire.send, lambda: bool(self.keeper.held))
         self.conflicts = ConflictWatch(config.vhid, wire.send, self._announcer.announce)
         self.timer = DeadlineTimer()
-        ports = Ports(self._sender, self.keeper, self._announcer, self.timer, observer)
+        addresses = self.keeper if host.virtual else Lingering(self.keeper)
+        ports = Ports(self._sender, addresses, self._announcer, self.timer, observer)
         election = Election(config, random.random)
         self.driver = Driver(election, self._receiver(config, authenticator), ports)
         self.driver.drain = wire.drain_all
@@ -84,6 +86,11 @@ class VirtualHost:
         self.keeper.on_intrusion = self._intruded
         self.keeper.on_loss = lambda detail: self.driver.post(on.AddressesFailed(detail))
         wire.attach(config.vhid, Listener(self.driver.receive, lambda: self.driver.worried))
+
+    @property
+    def linger(self) -> float:
+        """Seconds for which the addresses may still be held after the election let go of them."""
+        return 0.0 if self.host.virtual else LINGER
 
     def _authenticator(self, config: Config) -> Authenticator:
         return Authenticator(config.vhid, config.addresses, self._keys, sign_link_local=config.sign_link_local)

@@ -86,6 +86,11 @@ class Host:
         """The name of the carpdev."""
         return self._name
 
+    @property
+    def virtual(self) -> bool:
+        """Whether the addresses have a MAC of their own."""
+        return self._virtual
+
     def hold(self, addresses: Sequence[Address]) -> None:
         """Other addresses from the next ``prepare`` on."""
         self._addresses = tuple(addresses)
