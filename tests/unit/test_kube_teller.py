@@ -1,6 +1,6 @@
 """Events: bodies, series, the bucket, and what is given up."""
 
-from sidecar.kube.teller import BURST, GIVE_UP, REFILL, SAME, Identity, Request, Teller, Telling, micro, unix
+from sidecar.kube.teller import BURST, GIVE_UP, REFILL, RESERVED, SAME, Identity, Request, Teller, Telling, micro, unix
 
 AT = 1_767_225_600.25  # 2026-01-01T00:00:00.25Z
 
@@ -65,6 +65,55 @@ def test_a_flood_is_told_at_the_rate_of_the_bucket() -> None:
     assert due is not None
     assert 1.0 < due <= REFILL + 1
     assert send(told, due + 0.1) is not None
+
+
+def flooded() -> Teller:
+    """One whose bucket is empty for harmless things, of which some wait."""
+    told = teller()
+    for number in range(1, BURST + 6):
+        told.tell(Telling(AT, "BecameBackup", f"number {number}", number=number), 0.0)
+    while send(told, 1.0) is not None:
+        pass
+    return told
+
+
+def test_a_split_brain_and_a_conflict_are_told_at_once_however_many_harmless_things_were_told_and_wait() -> None:
+    told = flooded()
+    for reason in ("SplitBrainSuspected", "VipConflict"):
+        told.tell(Telling(AT, reason, "two", warning=True), 2.0)
+    assert told.due(2.0) == 2.0
+    sent = [send(told, 2.0), send(told, 2.0), send(told, 2.0)]
+    assert [request and request.telling.reason for request in sent] == ["SplitBrainSuspected", "VipConflict", None]
+
+
+def test_serious_things_have_a_bucket_of_their_own_that_ends_too() -> None:
+    told = flooded()
+    for number in range(RESERVED + 2):
+        told.tell(Telling(AT, "VipConflict", f"number {number}"), 2.0)
+    assert sum(send(told, 2.0) is not None for _ in range(RESERVED + 2)) == RESERVED
+    due = told.due(2.0)
+    assert due is not None
+    assert 2.0 < due <= REFILL + 2
+
+
+def test_what_was_told_out_of_turn_counts_as_told_only_with_all_before_it() -> None:
+    told = flooded()
+    assert told.told == BURST
+    told.tell(Telling(AT, "VipConflict", "two", number=BURST + 6), 2.0)
+    assert send(told, 2.0) is not None
+    assert told.told == BURST
+    assert told.next(2.0 + GIVE_UP) is None
+    assert told.told == BURST + 6
+
+
+def test_when_too_much_waits_the_serious_is_not_what_is_given_up() -> None:
+    told = teller()
+    told.tell(Telling(AT, "VipConflict", "two"), 0.0)
+    for number in range(40):
+        told.tell(Telling(AT, "Demoted", f"number {number}"), 0.0)
+    request = told.next(0.0)
+    assert request is not None
+    assert request.telling.reason == "VipConflict"
 
 
 def test_what_waits_too_long_or_behind_too_many_is_given_up_and_counts_as_told() -> None:
