@@ -14,7 +14,7 @@ from sidecar.app.vhost import VirtualHost
 from sidecar.carp.demotion import ADDRESSES
 from sidecar.carp.events import CarpdevChanged, DemotionSet
 from sidecar.errors import ExhaustedError, HostError, SidecarError
-from sidecar.net.host import Placement
+from sidecar.net.host import Placement, prepare
 from sidecar.net.interface import Interface
 from sidecar.net.monitor import Monitor
 from sidecar.net.neighbours import NeighbourWatch
@@ -218,4 +218,5 @@ class Carpdevs:
 
 
 def _prepare(carpdev: Carpdev) -> dict[int, Placement | None]:
-    return {id(vhost): vhost.host.prepare() for vhost in carpdev.vhosts}
+    found = prepare([vhost.host for vhost in carpdev.vhosts])
+    return {id(vhost): placement for vhost, placement in zip(carpdev.vhosts, found, strict=True)}

@@ -25,7 +25,7 @@ from sidecar.carp.demotion import ADDRESSES, SEND_ERRORS
 from sidecar.carp.effects import DemotionChanged
 from sidecar.carp.events import DemotionSet, ShutdownRequested, Started
 from sidecar.errors import SidecarError
-from sidecar.net.host import Host, Placement
+from sidecar.net.host import Host, Placement, prepare, withdraw
 from sidecar.net.interface import holding_subnet_of
 from sidecar.net.keepsake import Keepsake
 from sidecar.net.rtnl import Rtnl
@@ -103,21 +103,20 @@ class Daemon:
     def prepare(self) -> None:
         """Make the kernel ready for every virtual host; all or nothing."""
         try:
-            for vhost in self.vhosts:
-                self._placements[id(vhost)] = vhost.host.prepare()
+            placements = prepare([vhost.host for vhost in self.vhosts])
         except SidecarError:
             self.withdraw()
             raise
+        self._placements = {id(vhost): one for vhost, one in zip(self.vhosts, placements, strict=True)}
 
     def withdraw(self) -> None:
         """Leave the host as it was before."""
         for vhost in self.vhosts:
             vhost.keeper.release()
-        for vhost in self.vhosts:
-            try:
-                vhost.host.withdraw()
-            except SidecarError as error:
-                _log.error("vhid=%d: %s", vhost.config.vhid, error)
+        try:
+            withdraw([vhost.host for vhost in self.vhosts])
+        except SidecarError as error:
+            _log.error("not put back: %s", error)
 
     async def run(self, build_annex: Callable[["Daemon"], Annex]) -> None:
         """From the first advertisement to the last. ``build_annex`` is called when the elections run."""

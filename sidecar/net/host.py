@@ -1,31 +1,26 @@
 """Kernel state of one virtual host, made so that it can be unmade: everything here is idempotent and level-triggered.
 
-``prepare`` may run at any time and leaves the host as a virtual host needs it; ``withdraw`` leaves it as it was before.
-Both block for some milliseconds and never run on the loop's thread.
+``prepare`` may run at any time and leaves the host as virtual hosts need it; ``withdraw`` leaves it as it was before.
+Both look once for all of them, block for some milliseconds and never run on the loop's thread.
 """
 
 import contextlib
 import logging
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
 from sidecar.carp.config import Address, Family
-from sidecar.errors import ConfigError, ExhaustedError, HostError
+from sidecar.errors import ConfigError, HostError
 from sidecar.net import macvlan, routing, sysctls
 from sidecar.net.frames import format_mac, virtual_mac
-from sidecar.net.interface import Interface, addresses_anywhere, find
+from sidecar.net.interface import Interface
 from sidecar.net.keepsake import Keepsake
-from sidecar.net.routing import Kernel
-from sidecar.net.rtnl import Rtnl
+from sidecar.net.kernel import Kernel, look
 
 _log: Final = logging.getLogger(__name__)
-_DESCRIPTORS: Final = 8
-"""More than asking the kernel opens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,28 +33,6 @@ class Placement:
     sources: dict[Family, Address]
     routes: tuple[bytes, ...] = ()
     """Requests that put the routes of the addresses in place, encoded."""
-
-
-@contextlib.contextmanager
-def _kernel() -> Iterator[Kernel]:
-    """``ExhaustedError`` when there is nothing to ask the kernel with: that says nothing about what is in place."""
-    try:
-        _have_descriptors()
-        with IPRoute(strict_check=True) as ipr, Rtnl() as rtnl:
-            yield Kernel(ipr, rtnl)
-    except (OSError, MemoryError) as error:
-        raise ExhaustedError(f"cannot ask the kernel: {error}") from error
-
-
-def _have_descriptors() -> None:
-    """``OSError`` when there are too few: pyroute2 would leave a half-made loop behind, which complains on its own."""
-    held: list[int] = []
-    try:
-        while len(held) < _DESCRIPTORS:
-            held.append(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
-    finally:
-        for descriptor in held:
-            os.close(descriptor)
 
 
 class Host:
@@ -95,27 +68,46 @@ class Host:
         """Other addresses from the next ``prepare`` on."""
         self._addresses = tuple(addresses)
 
-    def prepare(self) -> Placement | None:
-        """Make it so; None while there is no such carpdev. The first time an earlier run's leftovers are cleared."""
-        with _kernel() as kernel:
-            carpdev = find(kernel.ipr, self._name)
-            if carpdev is None:
-                self._prepared = None
-                return None
-            try:
-                return self._prepare(kernel, carpdev)
-            except HostError:  # half made: unmake it
-                self._withdraw(kernel, carpdev)
-                raise
+    def in_place(self, kernel: Kernel) -> bool:
+        """Whether what an earlier ``prepare`` made is still there."""
+        carpdev = kernel.interface(self._name)
+        if self._prepared is None or carpdev is None or self._prepared[0] != carpdev.index:
+            return False
+        try:
+            return bool(kernel.ipr.get_links(self._prepared[1]))
+        except NetlinkError:
+            return False
 
-    def _prepare(self, kernel: Kernel, carpdev: Interface) -> Placement:
-        before = self._before(kernel.ipr, carpdev)
-        if self._still_there(kernel.ipr, carpdev):
-            self._tell_own_addresses(kernel.ipr)
+    def link(self, kernel: Kernel) -> tuple[int, int] | None:
+        """Index of the carpdev and vhid, by which its virtual-MAC interface is known; None without a carpdev."""
+        carpdev = kernel.interface(self._name)
+        return None if carpdev is None else (carpdev.index, self._vhid)
+
+    def begin(self, kernel: Kernel) -> None:
+        """``ConfigError``: an address that this node has anyway cannot move. Changes nothing."""
+        self._prepared = None
+        if kernel.interface(self._name) is None:
+            return
+        for address, where in sorted(self._own_addresses(kernel)):
+            fix = "choose one that no node has of its own, or remove it there"
+            raise ConfigError("addresses", address, f"is an address of this node itself, on {where}", fix)
+
+    def prepare(self, kernel: Kernel, before: sysctls.Settings | None) -> Placement | None:
+        """Make it so; None while there is no such carpdev. ``before``: as ``original`` said when the look began."""
+        carpdev = kernel.interface(self._name)
+        if carpdev is None:
+            return None
+        try:
+            return self._prepare(kernel, carpdev, before)
+        except HostError:  # half made: unmake it
+            withdraw([self])
+            raise
+
+    def _prepare(self, kernel: Kernel, carpdev: Interface, before: sysctls.Settings | None) -> Placement:
+        if self._prepared is None:
+            self._clear(kernel, carpdev)
         else:
-            self._refuse_own_addresses(kernel.ipr)
-            self._clear(kernel.ipr, carpdev)
-            self._prepared = None
+            self._tell_own_addresses(kernel)
         carpdev = replace(carpdev, addresses=tuple(one for one in carpdev.addresses if not one.virtual))
         sources = carpdev.sources(self._addresses)
         if not self._virtual:
@@ -123,54 +115,44 @@ class Host:
             return Placement(carpdev, carpdev.index, carpdev.mac, sources)
         before = self._quieten(kernel, carpdev, before)
         if self._prepared is None:
-            self._prepared = (carpdev.index, macvlan.create(kernel.ipr, kernel.rtnl, carpdev, self._vhid))
+            self._prepared = (carpdev.index, macvlan.create(kernel, carpdev, self._vhid))
             macvlan.note_before(kernel.ipr, self._prepared[1], before)
         index = self._prepared[1]
         return Placement(carpdev, index, virtual_mac(self._vhid), sources, self._route(kernel, carpdev, index))
 
-    def _refuse_own_addresses(self, ipr: IPRoute) -> None:
-        """``ConfigError``: an address that this node has anyway cannot move. Nothing has been changed yet."""
-        for address, where in sorted(self._own_addresses(ipr)):
-            fix = "choose one that no node has of its own, or remove it there"
-            raise ConfigError("addresses", address, f"is an address of this node itself, on {where}", fix)
-
-    def _tell_own_addresses(self, ipr: IPRoute) -> None:
+    def _tell_own_addresses(self, kernel: Kernel) -> None:
         """One that was given to the node meanwhile is not ours to take, and is owned beside the master's; told once."""
-        own = self._own_addresses(ipr)
+        own = self._own_addresses(kernel)
         for address, where in sorted(own - self._told_own):
             text = "vhid=%d %s is an address of this node itself, on %s: two nodes have it; remove it there"
             _log.error(text, self._vhid, address, where)
         self._told_own = own
 
-    def _own_addresses(self, ipr: IPRoute) -> set[tuple[str, str]]:
+    def _own_addresses(self, kernel: Kernel) -> set[tuple[str, str]]:
         """Virtual addresses that an interface of the node has of its own, each with where."""
         found: set[tuple[str, str]] = set()
-        for index, one in addresses_anywhere(ipr, self._addresses):
+        for index, one in kernel.anywhere(self._addresses):
             if one.virtual:
                 continue
-            (link,) = ipr.get_links(index)
+            (link,) = kernel.ipr.get_links(index)
             if link.get_attr("IFLA_ADDRESS") != format_mac(virtual_mac(self._vhid)):
                 where = f"{link.get_attr('IFLA_IFNAME')} as {one.address}/{one.network.prefixlen}"
                 found.add((str(one.address), where))
         return found
 
-    def _still_there(self, ipr: IPRoute, carpdev: Interface) -> bool:
-        if self._prepared is None or self._prepared[0] != carpdev.index:
-            return False
-        try:
-            return bool(ipr.get_links(self._prepared[1]))
-        except NetlinkError:
-            return False
-
-    def _before(self, ipr: IPRoute, carpdev: Interface) -> sysctls.Settings | None:
+    def original(self, kernel: Kernel) -> sysctls.Settings | None:
         """What the carpdev was before any daemon, if one is or was here: from our file or from what others made."""
-        return self._keepsake.original(carpdev.name, carpdev.index) or macvlan.noted_before(ipr, carpdev.index)
+        carpdev = kernel.interface(self._name)
+        if carpdev is None:
+            return None
+        return self._keepsake.original(carpdev.name, carpdev.index) or macvlan.noted_before(kernel, carpdev.index)
 
     def _quieten(self, kernel: Kernel, carpdev: Interface, before: sysctls.Settings | None) -> sysctls.Settings:
         """The carpdev must not answer for the virtual addresses; what it was before is noted first, and returned."""
         present = sysctls.read(kernel.ipr, carpdev.index, sysctls.ONE_ANSWER)
-        original = present if before is None else before
-        if self._keepsake.original(carpdev.name, carpdev.index) is None:
+        noted = self._keepsake.original(carpdev.name, carpdev.index)
+        original = noted or before or present
+        if noted is None:
             self._keepsake.note(carpdev.name, carpdev.index, dict(original))
         if present != sysctls.ONE_ANSWER:
             sysctls.write(kernel.rtnl, carpdev.index, carpdev.name, sysctls.ONE_ANSWER)
@@ -179,10 +161,10 @@ class Host:
     def _route(self, kernel: Kernel, carpdev: Interface, index: int) -> tuple[bytes, ...]:
         table = routing.table_for(carpdev.index, self._vhid)
         families = sorted({address.version for address in self._addresses})
-        wanted = routing.wanted_routes(kernel.ipr, carpdev.index, families)
+        wanted = routing.wanted_routes(kernel, carpdev.index, families)
         if carpdev.up:  # without carrier the kernel takes no route
             self._tell_refused(routing.mirror(kernel, table, index, wanted, families))
-        routing.mirror_rules(kernel.ipr, table, self._addresses)
+        routing.mirror_rules(kernel, table, self._addresses)
         return tuple(routing.requests(table, index, wanted))
 
     def _tell_refused(self, refused: set[routing.Route]) -> None:
@@ -193,37 +175,66 @@ class Host:
             _log.warning(text, self._vhid, where, gateway or "link", self._name)
         self._refused = refused
 
-    def _clear(self, ipr: IPRoute, carpdev: Interface) -> None:
-        """Leftovers of an earlier run: our interface, our rules, our addresses on the carpdev."""
-        macvlan.remove(ipr, carpdev.index, self._vhid)
+    def _clear(self, kernel: Kernel, carpdev: Interface) -> None:
+        """Our rules and our addresses on the carpdev."""
         table = routing.table_for(carpdev.index, self._vhid)
-        routing.remove_rules(ipr, self._vhid, self._addresses, table)
-        self._clear_addresses(ipr, carpdev)
-
-    def _clear_addresses(self, ipr: IPRoute, carpdev: Interface) -> None:
-        """What was added as we add ours; the node's own were refused before."""
+        routing.remove_rules(kernel, self._vhid, self._addresses, table)
         for one in carpdev.addresses:
-            if one.virtual and one.address in self._addresses:
+            if one.virtual and one.address in self._addresses:  # the node's own were refused before
                 _log.warning("removing leftover address %s from %s", one.address, carpdev.name)
                 with contextlib.suppress(NetlinkError):
-                    ipr.addr("del", index=carpdev.index, address=str(one.address), prefixlen=one.network.prefixlen)
+                    length = one.network.prefixlen
+                    kernel.ipr.addr("del", index=carpdev.index, address=str(one.address), prefixlen=length)
 
-    def withdraw(self) -> None:
-        """Leave the host as it was; what is gone already is no error."""
-        with _kernel() as kernel:
-            carpdev = find(kernel.ipr, self._name)
-            if carpdev is None:
-                routing.remove_rules(kernel.ipr, self._vhid, self._addresses, 0)
-                return
-            self._withdraw(kernel, carpdev)
-
-    def _withdraw(self, kernel: Kernel, carpdev: Interface) -> None:
-        """The last one on a carpdev puts it back; those that are left know what it was."""
-        before = self._before(kernel.ipr, carpdev)
-        self._clear(kernel.ipr, carpdev)
+    def leave(self, kernel: Kernel, before: sysctls.Settings | None) -> None:
+        """Its interface is gone already: take away the rest. The last one on a carpdev makes it what it was before."""
+        carpdev = kernel.interface(self._name)
         self._prepared = None
+        if carpdev is None:
+            routing.remove_rules(kernel, self._vhid, self._addresses, 0)
+            return
+        self._clear(kernel, carpdev)
         if before is None:
             return
-        if not macvlan.any_on(kernel.ipr, carpdev.index):
+        if not macvlan.any_on(kernel, carpdev.index):  # those that are left know what it was
             sysctls.write(kernel.rtnl, carpdev.index, carpdev.name, before)
         self._keepsake.forget(carpdev.name)
+
+
+def prepare(hosts: Sequence[Host]) -> list[Placement | None]:
+    """Make it so for all of them in one look. The first time an earlier run's leftovers are cleared, all at once.
+
+    ``ConfigError`` before anything was changed, ``HostError`` when the host refuses.
+    """
+    with look() as kernel:
+        befores = [host.original(kernel) for host in hosts]
+        fresh = [host for host in hosts if not host.in_place(kernel)]
+        for host in fresh:
+            host.begin(kernel)
+        _remove_links(kernel, fresh)
+        return [host.prepare(kernel, before) for host, before in zip(hosts, befores, strict=True)]
+
+
+def _remove_links(kernel: Kernel, hosts: Sequence[Host]) -> None:
+    links = (host.link(kernel) for host in hosts)
+    macvlan.remove(kernel, [one for one in links if one is not None])
+
+
+def withdraw(hosts: Sequence[Host]) -> None:
+    """Leave everything as it was; what is gone already is no error, and one that fails does not keep the others."""
+    with look() as kernel:
+        befores = [host.original(kernel) for host in hosts]
+        with _told():
+            _remove_links(kernel, hosts)
+        for host, before in zip(hosts, befores, strict=True):
+            with _told():
+                host.leave(kernel, before)
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    """A refusal is logged."""
+    try:
+        yield
+    except HostError as error:
+        _log.error("%s", error)

@@ -3,7 +3,7 @@
 ``discover`` is blocking (a few milliseconds) and never runs on the loop's thread: pyroute2 has a loop of its own.
 """
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any, Final
@@ -68,11 +68,12 @@ def _interface(link: Any, addresses: list[Any]) -> Interface:
         name=link.get_attr("IFLA_IFNAME"),
         mac=bytes.fromhex((link.get_attr("IFLA_ADDRESS") or "00:00:00:00:00:00").replace(":", "")),
         up=bool(flags & IFF_UP and flags & IFF_LOWER_UP),
-        addresses=tuple(_address(one) for one in addresses if one["index"] == index),
+        addresses=tuple(interface_address(one) for one in addresses if one["index"] == index),
     )
 
 
-def _address(message: Any) -> InterfaceAddress:
+def interface_address(message: Any) -> InterfaceAddress:
+    """One address, of the kernel's message that tells it."""
     text = message.get_attr("IFA_LOCAL") or message.get_attr("IFA_ADDRESS")
     flags = message.get_attr("IFA_FLAGS") or message["flags"]
     network = ip_network(f"{text}/{message['prefixlen']}", strict=False)
@@ -108,14 +109,6 @@ def link_named(ipr: IPRoute, name: str) -> Any | None:
         return next(iter(ipr.link("get", ifname=name)), None)
     except NetlinkError:
         return None
-
-
-def addresses_anywhere(ipr: IPRoute, wanted: Collection[Address]) -> Iterator[tuple[int, InterfaceAddress]]:
-    """Where these addresses are in this network namespace: the index of the interface, and each as it is there."""
-    for message in ipr.get_addr():
-        found = _address(message)
-        if found.address in wanted:
-            yield message["index"], found
 
 
 def holding_subnet_of(address: Address) -> str:

@@ -6,32 +6,30 @@ back. ``iif lo``: of this host itself only, since a backup forwards the master's
 """
 
 import contextlib
-import socket
 from collections.abc import Iterable, Iterator
 from ipaddress import ip_address, ip_network
 from struct import pack
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
 from sidecar.carp.config import Address
 from sidecar.errors import HostError
-from sidecar.net.rtnl import NLM_F_ACK, NLM_F_CREATE, NLM_F_REPLACE, Rtnl, attribute, message, u32
+from sidecar.net.kernel import FAMILIES, Kernel
+from sidecar.net.rtnl import NLM_F_ACK, NLM_F_CREATE, NLM_F_REPLACE, attribute, message, u32
 
 _BASE: Final = 112 << 24
 PRIORITY: Final = 1120
 """Of our rules: after the local table (0), before the main one (32766)."""
 _PROTOCOL: Final = 112
 """rtprot of our routes and rules, so that a person sees whose they are."""
-_MAIN: Final = 254
 _RTN_UNICAST, _RTN_THROW = 1, 9
 THROW: Final = "throw"
 """In the place of a gateway: not by this table."""
 _OWN: Final = "lo"
 _IP6_RT_PRIO_USER: Final = 1024
 _RTNH_F_ONLINK: Final = 4
-_FAMILIES: Final = {4: socket.AF_INET, 6: socket.AF_INET6}
 _IGNORED_V6: Final = "fe80::"
 _RTM_NEWROUTE, _RTM_DELROUTE = 24, 25
 _RT_SCOPE_LINK: Final = 253
@@ -39,13 +37,6 @@ _RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PRIORITY, _RTA_TABLE = 1, 4, 5, 6, 15
 
 Route = tuple[int, str, int, str, int]
 """Family, destination ("" for default), prefix length, gateway ("" for on-link) or ``THROW``, metric."""
-
-
-class Kernel(NamedTuple):
-    """Both ways to talk to it, for as long as a look takes."""
-
-    ipr: IPRoute
-    rtnl: Rtnl
 
 
 def table_for(carpdev_index: int, vhid: int) -> int:
@@ -58,12 +49,12 @@ def is_ours(table: int, vhid: int) -> bool:
     return table & 0xFF0000FF == _BASE | vhid
 
 
-def wanted_routes(ipr: IPRoute, carpdev_index: int, families: Iterable[int]) -> set[Route]:
+def wanted_routes(kernel: Kernel, carpdev_index: int, families: Iterable[int]) -> set[Route]:
     """What the main table sends by the carpdev, and what not."""
     found: set[Route] = set()
     thrown: set[Route] = set()
     for version in families:
-        for route in ipr.get_routes(family=_FAMILIES[version], table=_MAIN, type=_RTN_UNICAST):
+        for route in kernel.main_routes(version):
             ours = set(_by_way_of(route, carpdev_index, version))
             found |= ours
             thrown |= set() if ours else set(_another_way(route, version))
@@ -112,7 +103,7 @@ def mirror(kernel: Kernel, table: int, index: int, wanted: set[Route], families:
 
 
 def _present(ipr: IPRoute, table: int, version: int) -> Iterator[Route]:
-    for route in ipr.get_routes(family=_FAMILIES[version], table=table):
+    for route in ipr.get_routes(family=FAMILIES[version], table=table):
         metric = route.get_attr("RTA_PRIORITY") or 0
         by = THROW if route["type"] == _RTN_THROW else _gateway(route)
         yield version, route.get_attr("RTA_DST") or "", route["dst_len"], by, metric
@@ -142,7 +133,7 @@ def _encoded(kind: int, flags: int, table: int, index: int, route: Route) -> byt
     # IPv6 would look for an on-link gateway in the main table, find it on the carpdev, and refuse the mismatch.
     onlink = _RTNH_F_ONLINK if version == 4 and gateway else 0
     of = _RTN_THROW if thrown else _RTN_UNICAST
-    body = pack("=BBBBBBBBI", _FAMILIES[version], length, 0, 0, 0, _PROTOCOL, scope, of, onlink)
+    body = pack("=BBBBBBBBI", FAMILIES[version], length, 0, 0, 0, _PROTOCOL, scope, of, onlink)
     body += u32(_RTA_TABLE, table) + (b"" if thrown else u32(_RTA_OIF, index))
     if destination:
         body += attribute(_RTA_DST, ip_address(destination).packed)
@@ -153,48 +144,48 @@ def _encoded(kind: int, flags: int, table: int, index: int, route: Route) -> byt
     return message(kind, flags, body)
 
 
-def mirror_rules(ipr: IPRoute, table: int, addresses: Iterable[Address]) -> None:
+def mirror_rules(kernel: Kernel, table: int, addresses: Iterable[Address]) -> None:
     """Exactly one rule an address leads to the table. ``HostError`` when the host refuses."""
     wanted = {(one.version, str(one).partition("%")[0]) for one in addresses}
     present = set()
-    for version, family in _FAMILIES.items():
-        for rule in ipr.get_rules(family=family):
-            if _table_of(rule) != table:
-                continue
+    for version in FAMILIES:
+        for rule in tuple(kernel.rules(version)[table]):
             source = rule.get_attr("FRA_SRC") or ""
             present.add((version, source))
             if (version, source) not in wanted:
-                ipr.rule("del", **_arguments_of(family, rule))
+                _remove_rule(kernel, version, table, rule)
     for version, source in sorted(wanted - present):
+        arguments = _rule_arguments(FAMILIES[version], source, 32 if version == 4 else 128, table, PRIORITY)
         try:
-            ipr.rule("add", **_rule_arguments(_FAMILIES[version], source, 32 if version == 4 else 128, table, PRIORITY))
+            kernel.ipr.rule("add", **arguments)
         except NetlinkError as error:
             raise HostError(f"rule from {source} lookup {table}: {error.args[-1]}") from error
 
 
-def _table_of(rule: Any) -> int:
-    return int(rule.get_attr("FRA_TABLE") or rule["table"])
+def _remove_rule(kernel: Kernel, version: int, table: int, rule: Any) -> None:
+    kernel.rules(version)[table].remove(rule)
+    with contextlib.suppress(NetlinkError):
+        kernel.ipr.rule("del", **_arguments_of(FAMILIES[version], table, rule))
 
 
-def remove_rules(ipr: IPRoute, vhid: int, addresses: Iterable[Address], table: int) -> None:
+def remove_rules(kernel: Kernel, vhid: int, addresses: Iterable[Address], table: int) -> None:
     """Take away the rules of this virtual host, an earlier run's and those of a vanished carpdev included."""
     ours = {str(address).partition("%")[0] for address in addresses}
     tables = {table} - {0}
-    for family in _FAMILIES.values():
-        for rule in ipr.get_rules(family=family):
-            found = _table_of(rule)
-            source = rule.get_attr("FRA_SRC")
-            if found == table or (is_ours(found, vhid) and source in ours):
-                with contextlib.suppress(NetlinkError):
-                    ipr.rule("del", **_arguments_of(family, rule))
-                tables.add(found)
-    _remove_thrown(ipr, tables)
+    for version in FAMILIES:
+        candidates = [found for found in kernel.rules(version) if is_ours(found, vhid)]
+        for found in candidates:
+            for rule in tuple(kernel.rules(version)[found]):
+                if found == table or rule.get_attr("FRA_SRC") in ours:
+                    _remove_rule(kernel, version, found, rule)
+                    tables.add(found)
+    _remove_thrown(kernel.ipr, tables)
 
 
 def _remove_thrown(ipr: IPRoute, tables: Iterable[int]) -> None:
     """Other routes go with their interface; these have none."""
     for table in sorted(tables):
-        for family in _FAMILIES.values():
+        for family in FAMILIES.values():
             for route in ipr.get_routes(family=family, table=table, type=_RTN_THROW):
                 if route["proto"] == _PROTOCOL:
                     with contextlib.suppress(NetlinkError):
@@ -208,9 +199,9 @@ def _thrown_arguments(family: int, table: int, route: Any) -> dict[str, Any]:
     return {**arguments, "priority": metric} if metric else arguments
 
 
-def _arguments_of(family: int, rule: Any) -> dict[str, Any]:
+def _arguments_of(family: int, table: int, rule: Any) -> dict[str, Any]:
     source, priority = rule.get_attr("FRA_SRC"), rule.get_attr("FRA_PRIORITY")
-    return _rule_arguments(family, source, rule["src_len"], _table_of(rule), priority)
+    return _rule_arguments(family, source, rule["src_len"], table, priority)
 
 
 def _rule_arguments(family: int, source: str, length: int, table: int, priority: int | None) -> dict[str, Any]:

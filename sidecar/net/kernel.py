@@ -1,0 +1,104 @@
+"""The kernel as one look sees it: what many virtual hosts ask for is asked once, or a look at n of them would cost n².
+
+A look blocks for milliseconds and never runs on the loop's thread. What it removes it no longer sees; what it adds is
+seen by the next one.
+"""
+
+import contextlib
+import os
+import socket
+from collections import defaultdict
+from collections.abc import Collection, Iterator
+from functools import cached_property
+from typing import Any, Final
+
+from pyroute2 import IPRoute
+
+from sidecar.carp.config import Address
+from sidecar.errors import ExhaustedError
+from sidecar.net.interface import Interface, InterfaceAddress, find, interface_address
+from sidecar.net.rtnl import Rtnl
+
+FAMILIES: Final = {4: socket.AF_INET, 6: socket.AF_INET6}
+_MAIN: Final = 254
+_RTN_UNICAST: Final = 1
+_DESCRIPTORS: Final = 8
+"""More than asking the kernel opens."""
+
+
+class Kernel:
+    """Both ways to talk to it, for as long as a look takes, and what it said."""
+
+    def __init__(self, ipr: IPRoute, rtnl: Rtnl) -> None:
+        self.ipr = ipr
+        self.rtnl = rtnl
+        self._interfaces: dict[str, Interface | None] = {}
+        self._rules: dict[int, dict[int, list[Any]]] = {}
+        self._main_routes: dict[int, list[Any]] = {}
+        self._links: list[Any] | None = None
+
+    def interface(self, name: str) -> Interface | None:
+        """One interface by name, or None when it is not there."""
+        if name not in self._interfaces:
+            self._interfaces[name] = find(self.ipr, name)
+        return self._interfaces[name]
+
+    def anywhere(self, wanted: Collection[Address]) -> list[tuple[int, InterfaceAddress]]:
+        """Where these addresses are in this network namespace: index of the interface, and each as it is there."""
+        return [found for address in wanted for found in self._addresses.get(address, ())]
+
+    @cached_property
+    def _addresses(self) -> dict[Address, list[tuple[int, InterfaceAddress]]]:
+        by_address = defaultdict(list)
+        for message in self.ipr.get_addr():
+            found = interface_address(message)
+            by_address[found.address].append((message["index"], found))
+        return by_address
+
+    def links(self) -> list[Any]:
+        """Every interface, as the kernel tells it."""
+        if self._links is None:
+            self._links = list(self.ipr.get_links())
+        return self._links
+
+    def links_changed(self) -> None:
+        """Interfaces were made or removed: ask again."""
+        self._links = None
+
+    def main_routes(self, version: int) -> list[Any]:
+        """The unicast routes of the main table."""
+        if version not in self._main_routes:
+            routes = self.ipr.get_routes(family=FAMILIES[version], table=_MAIN, type=_RTN_UNICAST)
+            self._main_routes[version] = list(routes)
+        return self._main_routes[version]
+
+    def rules(self, version: int) -> dict[int, list[Any]]:
+        """Policy rules by the table that they lead to; who removes one from the kernel removes it here."""
+        if version not in self._rules:
+            by_table: dict[int, list[Any]] = defaultdict(list)
+            for rule in self.ipr.get_rules(family=FAMILIES[version]):
+                by_table[int(rule.get_attr("FRA_TABLE") or rule["table"])].append(rule)
+            self._rules[version] = by_table
+        return self._rules[version]
+
+
+@contextlib.contextmanager
+def look() -> Iterator[Kernel]:
+    """``ExhaustedError`` when there is nothing to ask the kernel with: that says nothing about what is in place."""
+    try:
+        _have_descriptors()
+        with IPRoute(strict_check=True) as ipr, Rtnl() as rtnl:
+            yield Kernel(ipr, rtnl)
+    except (OSError, MemoryError) as error:
+        raise ExhaustedError(f"cannot ask the kernel: {error}") from error
+
+
+def _have_descriptors() -> None:
+    """``OSError`` when there are too few: pyroute2 would leave a half-made loop behind, which complains on its own."""
+    held: list[int] = []
+    try:
+        while len(held) < _DESCRIPTORS:
+            held.append(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
+    finally:
+        for descriptor in held:
+            os.close(descriptor)
