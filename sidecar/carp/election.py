@@ -254,15 +254,16 @@ class Election:
     def _backup_hears(self, peer: Peer, verdict: Verdict, family: Family, now: float) -> Effects:
         if peer.left and not self._standby.is_left_by(family, peer.source):
             return _NOTHING
+        left_alone, peers = self._standby.left_alone, self._peers.all
         if peer.left:
             self._last_master = None
-            return self._invited(Reason.PEER_BOWED_OUT, peer, self._terms.stagger_after(peer), now)
+            return self._invited(Reason.PEER_BOWED_OUT, peer, self._terms.stagger_after(peer, left_alone, peers()), now)
         self._last_master = peer
         self._standby.hear(family, peer.source, now)
         reason = self._terms.reason_to_take_over(verdict)
         if reason is not None:
-            return self._invited(reason, peer, self._terms.stagger, now)
-        self._standby.takeover = None
+            return self._invited(reason, peer, self._terms.stagger(left_alone, peers()), now)
+        self._standby.leave_alone(peer)
         return _NOTHING
 
     def _invited(self, reason: Reason, peer: Peer, delay: float, now: float) -> Effects:
@@ -288,14 +289,14 @@ class Election:
             effects = self._finish(handover, f"to {peer.address}", now)
         self._last_master = peer
         self._standby.follow(event.family, peer.source, now)
+        self._standby.leave_alone(peer)
         return effects
 
     def _insist(self, now: float) -> Effects:
         """A worse master is there: speak at once so that it yields, and mend what its announcements broke."""
         self._mastership.handover = None
-        if now - self._mastership.insisted_at < self._terms.interval / 4:
+        if not self._mastership.insists(now, self._terms.interval / 4):
             return _NOTHING
-        self._mastership.insisted_at = now
         return (*self._advertise(now), do.Announce())
 
     def _demote(self, cause: str, amount: int, now: float) -> Effects:
@@ -310,10 +311,7 @@ class Election:
         master = self._mastership
         if self._state is not State.MASTER:
             return changed
-        if self._ledger.total == 0:
-            master.step_down_at = None
-        elif rise > 0:
-            master.step_down_by(now + self._terms.plain_interval)
+        master.demoted(rise, self._ledger.total, now + self._terms.plain_interval)
         return changed if master.handover is not None else (*changed, *self._advertise(now))
 
     def _step_down(self, now: float) -> Effects:

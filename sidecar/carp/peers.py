@@ -30,6 +30,11 @@ class Peer:
         """The source as text."""
         return str(ip_address(self.source))
 
+    @property
+    def units(self) -> int:
+        """Of advskew and demotion, by which such a node lets others go first."""
+        return self.advskew + self.demote
+
     def describe(self) -> str:
         """For a person: who, and what it says of itself."""
         demoted = f", demoted {self.demote}" if self.demote else ""

@@ -9,6 +9,7 @@ from typing import Final
 from sidecar.carp.config import Family
 from sidecar.carp.effects import Reason, State
 from sidecar.carp.events import AdvertisementReceived
+from sidecar.carp.peers import Peer
 from sidecar.carp.receive import Speaker
 from sidecar.carp.verdict import Verdict
 
@@ -85,10 +86,24 @@ class Mastership:
             return self.advertise_at
         return min(self.advertise_at, self.step_down_at)
 
+    def insists(self, now: float, pause: float) -> bool:
+        """Whether to tell a worse one to go, which is done once in a pause."""
+        if now - self.insisted_at < pause:
+            return False
+        self.insisted_at = now
+        return True
+
     def advertised(self, now: float, interval: float) -> None:
         """The next one an interval after this one was due, or after now when that is past."""
         due = self.advertise_at + interval
         self.advertise_at = due if now < due <= now + interval else now + interval
+
+    def demoted(self, rise: int, total: int, at: float) -> None:
+        """The demotion changed: a rise is a reason to step down at this time, none at all is none."""
+        if total == 0:
+            self.step_down_at = None
+        elif rise > 0:
+            self.step_down_by(at)
 
     def step_down_by(self, at: float) -> None:
         """Think of stepping down at this time, or before when that was planned."""
@@ -124,7 +139,7 @@ class Lots:
 class Standby:
     """The silence timers of a backup, one a family: an advertisement re-arms only its own, any one may expire."""
 
-    __slots__ = ("_masters", "_wary_until", "extra_patience", "heard", "takeover")
+    __slots__ = ("_masters", "_wary_until", "extra_patience", "heard", "left_alone", "takeover")
 
     def __init__(self, families: Iterable[Family], now: float, extra_patience: float = 0.0, wary: float = 0.0) -> None:
         """``extra_patience``: seconds by which this backup waits longer than others who have heard the same; ``wary``:
@@ -132,6 +147,8 @@ class Standby:
         self.heard = dict.fromkeys(families, now)
         self.extra_patience = extra_patience
         self.takeover: Takeover | None = None
+        self.left_alone = 0
+        """Units of advskew and demotion that the master showed which we last left alone."""
         self._wary_until = now + wary
         self._masters: dict[Family, bytes] = {}
 
@@ -139,6 +156,11 @@ class Standby:
         """A master spoke on this family."""
         self.heard[family] = now
         self._masters[family] = source
+
+    def leave_alone(self, peer: Peer) -> None:
+        """This master is no worse than we are."""
+        self.takeover = None
+        self.left_alone = peer.units
 
     def follow(self, family: Family, source: bytes, now: float) -> None:
         """Give way to this master: only what is heard of it from now on has a timer.

@@ -26,6 +26,10 @@ equal demotion moves nothing; one that leaves still answers."""
 STAGGER: Final = 0.00025
 """Seconds per unit of effective advskew before a backup answers an invitation that every backup heard, so that the best
 one speaks first and the others never own the address for a moment."""
+NEARER: Final = ((48, 0.0005), (4, 0.00125))
+"""Seconds more for each of the first units: `auto` chooses from 48, and a group is often numbered through."""
+APART: Final = 0.002
+"""Seconds after a better backup that we know of: the goodbye's jitter, a late wake-up, a kernel told the address."""
 LOT_STAGGER: Final = 0.02
 """Seconds within which equals draw the moment to answer an invitation."""
 LOT_PATIENCE: Final = 0.25
@@ -95,12 +99,20 @@ class Terms:
     def _leaving(self) -> float:
         return HANDOVER_LIMIT if self.config.advbase else FAST_HANDOVER_LIMIT
 
-    @property
-    def stagger(self) -> float:
-        """How long to let better backups go first, when all were invited by the same advertisement."""
-        return (self.advskew + self.config.handicap(self.demotion)) * STAGGER
+    def stagger(self, left_alone: int, peers: Iterable[Peer]) -> float:
+        """How long to let better backups go first, when all were invited by the same advertisement.
 
-    def stagger_after(self, leaver: Peer) -> float:
+        ``left_alone``: units of the master that we had not taken over from; who preempts knows of no better backup.
+        ``peers`` are known from when they were master; others are not, for a backup is silent.
+        """
+        first = left_alone if self.config.preempt and left_alone <= self._units else 0
+        ours = self._wait(self._units - first)
+        better = max((peer.units for peer in peers if self.compare(peer) is Verdict.BETTER), default=first)
+        if better <= first:
+            return ours
+        return max(ours, self._wait(better - first) + APART + (self._units - better) * STAGGER)
+
+    def stagger_after(self, leaver: Peer, left_alone: int, peers: Iterable[Peer]) -> float:
         """The same after a bow-out: a demoted leaver may only have stepped down to look for somebody fit.
 
         A node whose own advskew is worse than that is none, to its eyes: it would be told to go.
@@ -108,8 +120,17 @@ class Terms:
         verdict, at_the_limit = self.compare(leaver), leaver.advskew >= FULL_DEMOTION
         we_are_too = self.demotion > 0 and self._may_be_demoted_as_we_are(leaver)
         if (at_the_limit and verdict is Verdict.BETTER) or (we_are_too and verdict in {Verdict.BETTER, Verdict.EQUAL}):
-            return self._leaving * DECLINE + self.stagger
-        return self.stagger
+            return self._leaving * DECLINE + self._units * STAGGER
+        return self.stagger(left_alone, (peer for peer in peers if peer is not leaver))
+
+    @property
+    def _units(self) -> int:
+        return self.advskew + self.config.handicap(self.demotion)
+
+    def _wait(self, units: int) -> float:
+        """Seconds for so many units: beyond what each is worth a part of our interval at most."""
+        near = sum(min(units, first) * more for first, more in NEARER)
+        return units * STAGGER + min(near, self.interval / 4)
 
     def _may_be_demoted_as_we_are(self, peer: Peer) -> bool:
         """FreeBSD's demotion is part of the advskew: what is below ours cannot be demoted as much."""

@@ -14,6 +14,8 @@ from tests.sim.invariants import (
 )
 
 EXCHANGE = 0.0005
+LETS_OTHERS_GO_FIRST = 0.02
+"""Seconds, at 20 units of advskew more than the leaver's."""
 HAND_OVER = 1.0
 
 
@@ -33,7 +35,7 @@ def test_a_shutdown_is_over_after_one_exchange_and_no_request_is_lost(
     cluster.run(3.0)
     a_shutdown_says_goodbye_once(cluster.nodes[0], was_master=True)
     assert since(cluster, left) == [(1, "MASTER"), (0, "INIT")]
-    assert cluster.journal[-1].at - left <= 0.005 + EXCHANGE
+    assert cluster.journal[-1].at - left <= LETS_OTHERS_GO_FIRST + EXCHANGE
     the_addresses_are_never_without_an_owner(cluster, left)
     two_nodes_never_own_the_addresses_for_longer_than(EXCHANGE, cluster, left)
 
@@ -77,7 +79,7 @@ def test_of_several_that_hear_the_goodbye_only_the_best_owns_the_address_for_a_m
     assert since(cluster, left) == [(1, "MASTER"), (0, "BACKUP")]
 
 
-@pytest.mark.parametrize("gap", [0.0, 0.0001, 0.004, 0.0051, 0.0053, 0.02, 0.5])
+@pytest.mark.parametrize("gap", [0.0, 0.0001, 0.004, 0.0201, 0.0203, 0.03, 0.5])
 def test_two_that_resign_at_nearly_the_same_time_leave_it_to_the_third(gap: float) -> None:
     cluster = group(0, 20, 40)
     left = cluster.now
@@ -113,7 +115,7 @@ def test_a_successor_that_dies_before_it_speaks_is_replaced_by_the_next_one() ->
 def test_a_successor_that_dies_as_soon_as_it_spoke_is_missed_for_one_silence() -> None:
     cluster = group(0, 20, 40)
     cluster.resign(0, 30.0)
-    cluster.run(0.01)
+    cluster.run(0.025)
     assert one_is_master(cluster).number == 1
     lost = cluster.now
     cluster.power_off(1)

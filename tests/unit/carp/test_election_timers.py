@@ -92,7 +92,7 @@ def test_patience_that_shrinks_below_the_silence_so_far_is_over_at_once() -> Non
 
 @pytest.mark.parametrize(
     ("demotion", "advskews", "spacing"),
-    [(0, (0, 20, 40), 0.005), (240, (0, 20, 40), 0.005), (0, (0, 1, 2), 0.00025)],
+    [(0, (0, 20, 40), 0.015), (240, (0, 20, 40), 0.005), (0, (0, 1, 2, 3), 0.002), (0, (46, 47, 48), 0.00075)],
 )
 @pytest.mark.parametrize("dialect", Dialect)
 def test_of_backups_that_hear_the_same_goodbye_the_best_speaks_first(
@@ -123,6 +123,50 @@ def test_a_backup_that_was_invited_stays_when_a_better_one_speaks_first() -> Non
     node.hear(20, source=OTHER, after=0.006)
     node.run(1.0)
     assert node.state is State.BACKUP
+
+
+def test_a_backup_counts_from_the_master_that_it_left_alone() -> None:
+    node = backup(101, hears=100)
+    node.hear_goodbye(after=0.5)
+    assert node.deadline - node.now == pytest.approx(0.002)
+
+
+def test_a_backup_counts_from_what_a_demoted_master_was_before() -> None:
+    node = backup(101, hears=100)
+    node.hear(240, after=0.5)
+    assert node.deadline - node.now == pytest.approx(0.002)
+
+
+def test_a_backup_that_yielded_counts_from_the_better_one_at_once() -> None:
+    node = master(101)
+    node.hear(100)
+    node.hear_goodbye(after=0.5)
+    assert node.deadline - node.now == pytest.approx(0.002)
+
+
+def test_one_that_would_not_preempt_counts_from_nought_for_a_better_one_may_be_there() -> None:
+    node = backup(101, hears=100, preempt=False)
+    node.hear_goodbye(after=0.5)
+    assert node.deadline - node.now == pytest.approx(101 * 0.00025 + 48 * 0.0005 + 4 * 0.00125)
+
+
+def test_a_backup_goes_after_a_better_one_that_was_master_once() -> None:
+    node = Told(61)
+    node.hear(60, source=OTHER)
+    node.hear(0, after=0.5)
+    node.hear_goodbye(after=0.5)
+    alone = backup(61, hears=0)
+    alone.hear_goodbye(after=0.5)
+    assert (node.deadline - node.now) - (alone.deadline - alone.now) == pytest.approx(0.002)
+
+
+def test_a_better_one_that_the_master_would_have_let_go_first_is_not_waited_for() -> None:
+    """It would have taken over from the master long ago, were it there."""
+    node = Told(61)
+    node.hear(40, source=OTHER)
+    node.hear(60, after=0.5)
+    node.hear_goodbye(after=0.5)
+    assert node.deadline - node.now == pytest.approx(0.002)
 
 
 def test_a_backup_without_advskew_answers_a_goodbye_at_once() -> None:
