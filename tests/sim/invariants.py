@@ -267,17 +267,18 @@ def nobody_is_refused(nodes: Sequence[Node]) -> None:
 def _unasked(cluster: "Cluster", since: float) -> list["Entry"]:
     """Changes of state, but for those of backups which a demoted master asked whether anybody is better (decision 3).
 
-    It tells them at once to go when they are not. An equal that is demoted itself does not answer.
+    It tells them at once to go when they are not. Its equals that are demoted themselves do not answer.
     """
     found = [entry for entry in cluster.journal if entry.at > since]
-    if not any(node.state is State.MASTER and node.told() for node in cluster.nodes):
+    asking = {rank_of(node) for node in cluster.nodes if node.state is State.MASTER and node.told()}
+    if not asking:
         return found
-    well = {node.number for node in cluster.nodes if not node.told()}
+    silent = {node.number for node in cluster.nodes if node.told() and rank_of(node) in asking}
     told_to_go = (Reason.PEER_BOWED_OUT, Reason.BETTER_PEER)
     return [
         entry
         for entry in found
-        if entry.reason not in told_to_go and not (entry.reason == Reason.EQUAL_PEER and entry.node in well)
+        if entry.reason not in told_to_go and (entry.reason != Reason.EQUAL_PEER or entry.node in silent)
     ]
 
 
