@@ -234,7 +234,7 @@ def test_the_hook_unsettles_before_upgrade_and_rollback_with_rights_on_one_daemo
         assert job["spec"]["activeDeadlineSeconds"] == 120
         container = job["spec"]["template"]["spec"]["containers"][0]
         assert container["image"] == rendered.carp["image"]
-        assert container["args"][1:] == ["time", "vip-carp-sidecar", "1", "60"]
+        assert container["args"][1:] == ["time", "vip-carp-sidecar", "1", "60", "10"]
     assert not render_values(rollout__unsettleFirst=False).all("Job", "-unsettle")
     assert not render_values(sidecar__readiness="health").all("Job", "-unsettle")
 

@@ -5,7 +5,9 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
+from threading import Timer
 
 import pytest
 import yaml
@@ -65,7 +67,7 @@ def test_unsettling_writes_what_is_new_every_time_and_ends_when_all_are_ready(
     installed: Server, tmp_path: Path
 ) -> None:
     members(installed, 3)
-    code, said = run_hook(installed, tmp_path, "unsettle", NAMESPACE, NAME, "7", "30")
+    code, said = run_hook(installed, tmp_path, "unsettle", NAMESPACE, NAME, "7", "30", "10")
     assert (code, said) == (0, "all 3 members are Ready\n")
     found = installed.get("daemonset", NAME, "-n", NAMESPACE)
     assert found["metadata"]["annotations"]["carp-sidecar.io/rollout"].startswith("7-1")
@@ -75,20 +77,40 @@ def test_unsettling_writes_what_is_new_every_time_and_ends_when_all_are_ready(
 
 def test_unsettling_gives_up_after_its_time_and_lets_the_upgrade_go_on(installed: Server, tmp_path: Path) -> None:
     members(installed, 1)
-    code, said = run_hook(installed, tmp_path, "unsettle", NAMESPACE, NAME, "8", "1")
+    code, said = run_hook(installed, tmp_path, "unsettle", NAMESPACE, NAME, "8", "1", "10")
     assert (code, said) == (0, "1 of 3 members are Ready after 1 s; going on\n")
+
+
+def test_unsettling_does_not_wait_for_a_member_that_does_not_become_ready(installed: Server, tmp_path: Path) -> None:
+    """Its node may be dead: nobody tells a DaemonSet."""
+    members(installed, 2)
+    began = time.monotonic()
+    code, said = run_hook(installed, tmp_path, "unsettle", NAMESPACE, NAME, "8", "50", "2")
+    assert (code, said.partition(" after ")[0]) == (0, "2 of 3 members are Ready")
+    assert time.monotonic() - began < 30
+
+
+def test_unsettling_waits_on_while_one_after_the_other_becomes_ready(installed: Server, tmp_path: Path) -> None:
+    members(installed, 0)
+    later = [Timer(seconds, members, (installed, ready)) for seconds, ready in ((4.0, 1), (8.0, 2), (12.0, 3))]
+    for one in later:
+        one.start()
+    code, said = run_hook(installed, tmp_path, "unsettle", NAMESPACE, NAME, "8", "50", "9")
+    for one in later:
+        one.join()
+    assert (code, said) == (0, "all 3 members are Ready\n")
 
 
 @pytest.mark.parametrize(("name", "account"), [("another", ""), (NAME, NAME)], ids=["not its DaemonSet", "no rights"])
 def test_unsettling_fails_open(installed: Server, tmp_path: Path, name: str, account: str) -> None:
-    code, said = run_hook(installed, tmp_path, "unsettle", NAMESPACE, name, "9", "5", account=account)
+    code, said = run_hook(installed, tmp_path, "unsettle", NAMESPACE, name, "9", "5", "5", account=account)
     assert code == 0
     assert "going on" in said
 
 
 def test_unsettling_fails_open_without_an_api_server(installed: Server, tmp_path: Path) -> None:
     gone = Server("https://127.0.0.1:9", installed.token, installed.home)
-    code, said = run_hook(gone, tmp_path, "unsettle", NAMESPACE, NAME, "9", "2")
+    code, said = run_hook(gone, tmp_path, "unsettle", NAMESPACE, NAME, "9", "2", "2")
     assert code == 0
     assert "going on" in said
 
