@@ -1,7 +1,7 @@
 # On a fresh Debian or Ubuntu with python3, make and apt: `make lab` runs the main job, `make test` passes the tests.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup lab test check coverage attacks lock clean e2e e2e-root e2e-build e2e-up e2e-down bench
+.PHONY: help setup lab test check coverage fuzz attacks lock clean e2e e2e-root e2e-build e2e-up e2e-down bench
 
 # An ordinary user's PATH lacks the sbin folders where ip and chronyd live; the cache holds what setup unpacked.
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/carp-sidecar
@@ -36,6 +36,9 @@ check: setup ## format, lint, types, import floors, sizes, and what must not sta
 
 bench: setup ## ours beside ucarp and keepalived in one run (QUICK=1: five minutes; ARGS="--write" renews docs/benchmarks.md)
 	@$(SANDBOX) $(BIN)/python -m tests.bench $(if $(QUICK),--quick) $(ARGS)
+
+fuzz: setup ## inputs that break a promise, by libFuzzer (TARGET=receive SECONDS=600; ARGS=--keep for the corpus)
+	@$(BIN)/python -m tests.fuzz $(TARGET) --seconds $(if $(filter command line,$(origin SECONDS)),$(SECONDS),60) $(ARGS)
 
 coverage: setup ## the core must be covered to its last branch
 	@$(BIN)/python -m pytest -q --cov=sidecar.carp --cov-branch --cov-report=term --cov-fail-under=100 $(wildcard $(PURE))
