@@ -1,5 +1,6 @@
 """When to try again: exponential with jitter, never sooner than a server asks for, at once when there is news."""
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
@@ -24,21 +25,20 @@ class Backoff:
     draw: Callable[[], float]
     silent: float = LONGEST_SILENT
     """At most between two attempts to reach a server that is away."""
-    failures: int = field(default=0, init=False)
-    """Of the last kind, in a row: a server that is back and answers otherwise has a new chance."""
-    _last: type[KubeError] | None = field(default=None, init=False)
+    _failures: Counter[type[KubeError]] = field(default_factory=Counter, init=False)
+    """Since it last worked, each kind by itself: a server that is back and answers otherwise has a new chance, one that
+    alternates between silence, 429 and 504 has not."""
 
     def failed(self, error: KubeError) -> float:
         """Seconds to wait after one more failure."""
-        if type(error) is not self._last:
-            self._last, self.failures = type(error), 0
-        ceiling = min(self._longest(error), FIRST * (1 << min(self.failures, 16)))
-        self.failures += 1
+        kind = UnreachableError if isinstance(error, UnreachableError) else type(error)
+        ceiling = min(self._longest(error), FIRST * (1 << min(self._failures[kind], 16)))
+        self._failures[kind] += 1
         return between(self.draw, ceiling / 4, ceiling) + min(error.retry_after or 0.0, LONGEST_ASKED)
 
     def reset(self) -> None:
         """It worked, or there is news."""
-        self.failures = 0
+        self._failures.clear()
 
     def _longest(self, error: KubeError) -> float:
         if isinstance(error, ForbiddenError | RefusedError):

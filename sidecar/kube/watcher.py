@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Final
 
 from sidecar.kube.api import WATCH_LEAST, Api, Kind, Object
-from sidecar.kube.errors import ForbiddenError, KubeError
+from sidecar.kube.errors import ForbiddenError, KubeError, UnreachableError
 from sidecar.kube.mailbox import Mailbox
 from sidecar.kube.pace import Backoff, between
 
@@ -21,6 +21,8 @@ _LONGEST_SILENT: Final = 15.0
 """Seconds at most between two attempts to reach a server that is away: wishes may wait longer than roles."""
 _POLLS: Final = 20
 """Questions after which a watch is tried again."""
+_LASTING: Final = 10.0
+"""Seconds after which a watch has been one: what ends sooner, again and again, is begun ever more rarely."""
 _PATIENCE: Final = 4
 """Refusals in a row after which a watch counts as forbidden: a server that has just started forbids everything."""
 _GONE: Final = "DELETED"
@@ -30,13 +32,20 @@ class Watcher:
     """Runs for ever in a thread of its own. ``put`` gets each state, ``say`` a line now and then."""
 
     def __init__(
-        self, api: Api, kind: Kind, put: Callable[[Object], None], mailbox: Mailbox, say: Callable[[int, str], None]
+        self,
+        api: Api,
+        kind: Kind,
+        put: Callable[[Object], None],
+        mailbox: Mailbox,
+        say: Callable[[int, str], None],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._api = api
         self._kind = kind
         self._put = put
         self._mailbox = mailbox
         self._say = say
+        self._clock = clock
         self._polls = 0
         self._refusals = 0
 
@@ -44,19 +53,30 @@ class Watcher:
         """Follow the object of this name."""
         backoff = Backoff(draw, _LONGEST_SILENT)
         while True:
-            try:
-                self._poll(name) if self._polls else self._watch(name, draw, backoff)
-                backoff.reset()
-                sleep(POLL if self._polls else between(draw, 0.2, 1.0))
-            except KubeError as error:
-                self._mailbox.failed(str(error))
-                self._refuse(error)
-                sleep(backoff.failed(error))
+            sleep(self._follow(name, draw, backoff))
 
-    def _watch(self, name: str, draw: Callable[[], float], backoff: Backoff) -> None:
+    def _follow(self, name: str, draw: Callable[[], float], backoff: Backoff) -> float:
+        """Watch it to the end, or ask once; seconds to the next time."""
+        began = self._clock()
+        error: KubeError = UnreachableError(f"watch {name}", "it ended at once")
+        try:
+            if self._polls:
+                self._poll(name)
+                backoff.reset()
+                return POLL
+            self._watch(name, draw)
+        except KubeError as failed:
+            error = failed
+            self._mailbox.failed(str(error))
+            self._refuse(error)
+        if self._clock() - began < _LASTING:  # however well it began
+            return backoff.failed(error)
+        backoff.reset()
+        return between(draw, 0.2, 1.0) + (error.retry_after or 0.0)
+
+    def _watch(self, name: str, draw: Callable[[], float]) -> None:
         seconds = int(between(draw, WATCH_LEAST, 2 * WATCH_LEAST))
         for told, found in self._api.watch(self._kind, name, seconds):
-            backoff.reset()
             self._refusals = 0
             if told != _GONE:
                 self._put(found)

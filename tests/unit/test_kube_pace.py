@@ -83,3 +83,11 @@ def test_a_server_that_answers_otherwise_has_a_new_chance() -> None:
     for _ in range(20):
         backoff.failed(UnreachableError("GET"))
     assert backoff.failed(ForbiddenError("GET")) == 0.5
+
+
+def test_a_server_that_is_silent_refuses_and_is_busy_in_turn_is_left_alone_ever_longer() -> None:
+    backoff = Backoff(lambda: 1.0)
+    kinds = (TimedOutError, UnreachableError, BusyError, ServerFailedError)
+    pauses = [backoff.failed(kind("GET")) for _ in range(6) for kind in kinds]
+    assert pauses[:4] == [0.5, 1.0, 0.5, 0.5]
+    assert pauses[-4:] == [LONGEST_SILENT, LONGEST_SILENT, 16.0, 16.0]
