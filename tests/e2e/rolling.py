@@ -45,7 +45,8 @@ class Lost:
 
 @dataclass
 class Rolled:
-    """`at_once`: pods replaced at a time. `seconds`: what the change took. `moves`: of the address, to which nodes."""
+    """`at_once`: pods replaced at a time. `seconds`: what the change took. `moves`: where the address went, for longer
+    than a moment."""
 
     lost: Lost
     at_once: int
@@ -53,8 +54,7 @@ class Rolled:
     moves: list[str]
 
     def __str__(self) -> str:
-        moved = f"the address moved {len(self.moves)} times: {', '.join(self.moves)}"
-        return f"{self.lost}; {self.seconds:.1f} s; {self.at_once} pods at a time; {moved}"
+        return f"{self.lost}; {self.seconds:.1f} s; {self.at_once} pods at a time; it moved to {', '.join(self.moves)}"
 
 
 @contextmanager
@@ -96,10 +96,10 @@ def roll(product: Product, change: Callable[[], object], record: Any) -> Rolled:
         change()
         seconds = time.monotonic() - began
         wait_for("every pod to be new and Ready", lambda: _all_new(product, before), NEW_SECONDS, 0.5)
-    moves = changes(watching.events, since)
-    rolled = Rolled(lost, most_at_once(watching.events), seconds, [node for _, node, _ in moves])
-    record("rollout", f"{rolled}; lasting {len(lasting(moves))}")
-    print(f"{rolled}; lasting {len(lasting(moves))}")
+    found = changes(watching.events, since)
+    rolled = Rolled(lost, most_at_once(watching.events), seconds, [node for _, node, _ in lasting(found)])
+    record("rollout", str(rolled))
+    print(f"{rolled}; of {len(found)} changes")
     return rolled
 
 

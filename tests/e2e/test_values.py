@@ -107,10 +107,10 @@ def site(cluster: Cluster) -> Iterator[Site]:
 
 @pytest.fixture
 def afterwards(site: Site) -> Iterator[ExitStack]:
-    """What is to be undone; not before a failed test's evidence has been collected."""
+    """What is to be undone once no pod needs it; not before a failed test's evidence has been collected."""
     with ExitStack() as stack:
-        stack.callback(uninstall, site.cluster)
         yield stack
+        uninstall(site.cluster)
 
 
 def uninstall(cluster: Cluster) -> None:
