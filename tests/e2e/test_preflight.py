@@ -1,6 +1,7 @@
 """A machine that cannot run the cluster is told exactly what it lacks, and nothing has been made by then."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -41,6 +42,14 @@ def test_this_machine_has_all() -> None:
 )
 def test_what_root_may_not_do_is_named(before: list[str], named: str) -> None:
     assert named in check(before)
+
+
+def test_packages_that_are_missing_are_named_with_the_command_that_installs_them() -> None:
+    """Those that make the images, too: else the first test that wants one would tell of it, minutes later."""
+    found = [shutil.which(name) for name in ("buildah", "mmdebstrap", "runc")]
+    hidden = "; ".join(f"mount --bind /dev/null {path}" for path in found)
+    said = check(["unshare", "--mount", "sh", "-c", f'{hidden}; exec "$@"', "sh"])
+    assert "packages buildah mmdebstrap runc: run tools/kubernetes/packages" in said
 
 
 def test_programs_that_are_not_built_are_named_with_the_command_that_builds_them(tmp_path: Path) -> None:

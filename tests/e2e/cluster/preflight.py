@@ -21,6 +21,8 @@ COMMANDS = {
     "nsenter": "util-linux",
     "unshare": "util-linux",
     "setsid": "util-linux",
+    "buildah": "buildah",
+    "mmdebstrap": "mmdebstrap",
     "tcpdump": "tcpdump",
     "python3": "python3",
 }
