@@ -10,9 +10,10 @@ from sidecar.carp.effects import State
 from sidecar.carp.freshness import Freshness
 from sidecar.carp.marker import EPOCH, ticks_of
 from tests.sim import node as fate
+from tests.sim.bsd import OpenBsd
 from tests.sim.engine import Engine
 from tests.sim.node import Node
-from tests.sim.wire import Real, ring
+from tests.sim.wire import Ordinary, Real, Wire, ring
 
 YEAR = 365 * 86_400.0
 UP, DOWN = on.CarpdevChanged(True), on.CarpdevChanged(False, "link down")
@@ -145,8 +146,11 @@ class Cluster(Engine):
             node.plug = self._real
             node.wire = node.plug(node)
 
-    def _real(self, node: Node) -> Real:
+    def _real(self, node: Node) -> Wire:
         """A new process knows nothing of the past but what the wall clock says, and that may be wrong."""
+        if node.is_bsd:
+            copies = not isinstance(node.machine, OpenBsd)
+            return Ordinary(node.sources, node.config, ring(node.secrets), self.random.getrandbits(64), copies=copies)
         clock = Freshness(lambda: ticks_of(EPOCH + YEAR + self.now + node.wall_offset), self.random.random)
         return Real(node.sources, node.config, ring(node.secrets), clock, lambda: self.now, strict=self.strict)
 

@@ -40,6 +40,9 @@ SORTS = {
     "bytes": Sort(options={"secret": "keyed"}),
     "rough bytes": Sort(weather=Weather(0.02, (0.0002, 0.01), 0.05, 0.1), options={"secret": "keyed", "dual": True}),
     "mixed": Sort(foreign=True, advbases=(1,)),
+    "mixed bytes": Sort(foreign=True, advbases=(1,), options={"secret": "keyed"}),
+    "attacked": Sort(options={"secret": "keyed", "attacker": True, "dual": True}),
+    "attacked equals": Sort((7, 0), (7,), options={"secret": "keyed", "attacker": True}),
 }
 
 
@@ -74,6 +77,7 @@ def _group(random: Random, sort: Sort) -> Group:
         dialect=random.choice(list(Dialect)),
         late=sort.late,
         weather=sort.weather,
+        strict=random.random() < 0.5 and bool(sort.options.get("secret")) and not sort.foreign,
         **sort.options,
     )
 
@@ -81,6 +85,8 @@ def _group(random: Random, sort: Sort) -> Group:
 def _happening(random: Random, sort: Sort, group: Group, wait: float) -> Happening:
     if random.random() < 0.08:
         return Happening(wait, "mend")
+    if group.attacker and random.random() < 0.15:
+        return Happening(wait, "attack", (random.choice((1.0, 10.0, 60.0)), random.choice((20, 100))))
     fate = random.choice(list(FATES))
     return Happening(wait, fate, FATES[fate](random, sort, group))
 

@@ -12,6 +12,7 @@ from typing import Any
 from sidecar.carp.config import Family
 from sidecar.carp.receive import DropReason
 from tests.sim import invariants as keeps
+from tests.sim.adversary import Adversary
 from tests.sim.arithmetic import interval
 from tests.sim.cluster import Cluster
 from tests.sim.invariants import Circumstances
@@ -20,6 +21,8 @@ from tests.sim.script import Group
 from tests.sim.wire import Real
 
 PEACE = 12.0
+RECORDED = 7.0
+"""Seconds after which no recording is new to anybody: five, and what a clock may be wrong by (decision 9)."""
 MEMORY = 200.0
 """Seconds of ownership that are looked at again: more than any promise takes."""
 
@@ -33,7 +36,9 @@ class Fates:
             group.configs(), seed=seed, weather=group.weather, build=group.builders(), late=group.late
         )
         if group.secret:
+            self.cluster.strict = group.strict
             self.cluster.put_on_a_real_wire(self._secret(0))
+        self.adversary = Adversary(self.cluster, seed) if group.attacker and group.secret else None
         self.only_ours = not group.builders()
         self._whole_since = 0.0 if self.cluster.network.loses_nothing else math.inf
         self._touched_at = 0.0
@@ -69,7 +74,7 @@ class Fates:
         nodes = self.cluster.nodes
         rests = max((node.resting_until for node in nodes if node.resting_until <= self.cluster.now), default=0.0)
         still = max(self._touched_at, rests, *(node.disturbed_at for node in nodes))
-        return Circumstances(whole, still, late)
+        return Circumstances(whole, still, late, RECORDED if self.adversary else 0.0)
 
     def keep_the_promises(self) -> None:
         """What is promised at every moment; what ended long ago has been looked at."""
@@ -222,6 +227,14 @@ class Fates:
         if self.group.secret and self.only_ours:
             self.cluster.network.mirror = bool(on)
 
+    # -- the attacker
+
+    def attack(self, seconds: float, times: int) -> None:
+        """He plays in the next seconds, while the story goes on. What a key signed that is gone now is refused."""
+        if self.adversary is not None and self.only_ours:
+            self._strangers = True
+            self.adversary.play_for(seconds, times)
+
     # -- NTP and operators
 
     def demote(self, number: int, amount: int) -> None:
@@ -310,7 +323,12 @@ class Fates:
     def rotate(self, number: int) -> None:
         """One step of one node: append the new key, move it first, drop the old one; nobody is two steps ahead."""
         node = self.node(number)
-        if not self.group.secret or self._stages[node.number] > min(self._stages) or self._asleep():
+        if (
+            not self.group.secret
+            or not self.only_ours
+            or self._stages[node.number] > min(self._stages)
+            or self._asleep()
+        ):
             return
         stage = self._stages[node.number] = self._stages[node.number] + 1
         old, new = self._secret(stage // 3), self._secret(stage // 3 + 1)

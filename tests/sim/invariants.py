@@ -168,11 +168,12 @@ CAUSES: dict[Reason, Callable[[Node, Event, float], bool]] = {
 
 class Circumstances(NamedTuple):
     """``whole_since``: the network loses nothing since then (inf: it does); ``still_since``: nothing befell anybody
-    since then; ``late``: the most that a timer or a frame is late (s)."""
+    since then; ``late``: the most that a timer or a frame is late (s); ``played``: how old a recording may be (s)."""
 
     whole_since: float
     still_since: float
     late: float
+    played: float = 0.0
 
 
 def sound(nodes: Sequence[Node], now: float) -> list[Node]:
@@ -203,13 +204,16 @@ def two_owners_agree(scene: Scene, known: Circumstances) -> None:
 
 
 def somebody_owns(scene: Scene, known: Circumstances) -> None:
-    """2: with a sound node on a whole network nobody is without an owner for longer than the dead time."""
+    """2: with a sound node on a whole network nobody is without an owner for longer than the dead time.
+
+    Who begins while nobody is master may be told that one lives by what was just recorded (decision 9).
+    """
     able = sound(scene.nodes, scene.now)
     if not able:
         return
     ranks = [rank_of(node) for node in able]
     collisions = 2 if len(set(ranks)) < len(ranks) else 1
-    bound = collisions * (max(map(longest_silence, able)) + known.late) + EPSILON
+    bound = collisions * (max(map(longest_silence, able)) + known.late) + known.played + EPSILON
     since = max(known.whole_since, min(map(undisturbed_since, able)))
     for start, end in gaps(scene, since):
         promise(

@@ -39,7 +39,10 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Who is there. ``secret``: empty for a wire of values, else the passphrase on a wire of bytes."""
+    """Who is there. ``secret``: empty for a wire of values, else the passphrase on a wire of bytes.
+
+    ``strict`` and ``attacker`` are of a wire of bytes: only carp-sidecar is believed; somebody records and plays.
+    """
 
     members: tuple[Member, ...]
     advbase: int = 1
@@ -47,6 +50,8 @@ class Group:
     dialect: Dialect = Dialect.FREEBSD
     dual: bool = False
     secret: str = ""
+    strict: bool = False
+    attacker: bool = False
     late: float = 0.0
     weather: Weather = FAIR
 
@@ -82,6 +87,8 @@ class Script:
             "dialect": group.dialect,
             "dual": group.dual,
             "secret": group.secret,
+            "strict": group.strict,
+            "attacker": group.attacker,
             "late": group.late,
             "weather": group.weather,
         }

@@ -7,48 +7,12 @@ from random import Random
 
 import pytest
 
-from sidecar.carp.packet import decode, encode
-from sidecar.carp.receive import Datagram, DropReason
+from sidecar.carp.receive import DropReason
+from tests.sim.adversary import Adversary
 from tests.sim.cluster import Cluster, configs
-from tests.sim.node import Node
-from tests.sim.wire import Message
 
 LOT = 0.3
 """Seconds. Who begins may hear its own last words as an equal's, for it knows nothing yet, and draw lots."""
-HEADERS = ((0, 1), (1, 0), (1, 254), (255, 255), (254, 254))
-
-
-class Adversary:
-    """``tape`` is all that was ever on the wire; ``played`` counts."""
-
-    def __init__(self, cluster: Cluster, seed: int) -> None:
-        self._cluster = cluster
-        self._random = Random(seed)
-        self.tape: list[Datagram] = []
-        self.played = 0
-        cluster.taps.append(self._record)
-
-    def _record(self, _sender: Node, message: Message) -> None:
-        assert isinstance(message, Datagram)
-        self.tape.append(message)
-
-    def play(self) -> None:
-        """One recording, to everybody who is awake: the last ones more often than the first."""
-        random = self._random
-        if not self.tape:
-            return
-        recorded = random.choice(self.tape[-5:] if random.random() < 0.5 else self.tape)
-        if random.random() < 0.5:
-            advbase, advskew = random.choice(HEADERS)
-            ad = decode(recorded.payload)._replace(advbase=advbase, advskew=advskew)
-            recorded = recorded._replace(payload=encode(ad))
-        if random.random() < 0.7:
-            source = random.choice([bytes((10, 0, 0, 200)), *(one.source for one in self.tape[-20:])])
-            recorded = recorded._replace(source=source)
-        self.played += 1
-        for node in self._cluster.nodes:
-            if node.alive and not node.frozen:
-                self._cluster.hear(node, recorded)
 
 
 def story(seed: int, *, attacked: bool) -> tuple[Cluster, Adversary]:
@@ -93,5 +57,5 @@ def test_with_an_attacker_a_story_is_the_same_as_without(seed: int) -> None:
     assert max(late) < LOT
     assert len(plain.journal) > 20
     drops = {reason for node in attacked.nodes for reason in node.real_wire.drops}
-    assert drops == {DropReason.REPLAY, DropReason.TAMPERED, DropReason.OWN}
+    assert drops == {DropReason.REPLAY, DropReason.TAMPERED, DropReason.OWN, DropReason.BADAUTH}
     assert adversary.played > 10_000

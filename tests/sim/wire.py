@@ -117,7 +117,8 @@ class Real:
 
 
 class Ordinary:
-    """A BSD kernel's or ucarp's wire of bytes: FreeBSD, NetBSD and ucarp go on from the counter they heard."""
+    """A BSD kernel or ucarp on a wire of bytes: FreeBSD, NetBSD, ucarp go on from the counter they heard (``copies``);
+    OpenBSD has one for as long as the interface lives, and takes it for a loop when it hears it."""
 
     def __init__(
         self, sources: dict[Family, bytes], config: Config, keys: Sequence[Key], first_counter: int, *, copies: bool
@@ -136,7 +137,7 @@ class Ordinary:
         self._signer = authenticator(config, self._keys[:1])
 
     def pack(self, ad: SendAdvertisement, families: tuple[Family, ...]) -> Sequence[Message]:
-        self._counter = (self._counter + 1) & _MASK
+        self._counter = (self._counter + self._copies) & _MASK
         digest = self._signer.sign(self._counter)
         said = encode(Advertisement(self._vhid, ad.advbase, ad.advskew, ad.demote, self._counter, digest))
         return [Datagram(family, self._sources[family], GROUPS[family], TTL, said) for family in families]
@@ -151,4 +152,6 @@ class Ordinary:
             return None
         if self._copies:
             self._counter = ad.counter
+        elif ad.counter == self._counter:
+            return None
         return AdvertisementReceived(ad, message.family, message.source, key)
