@@ -6,7 +6,7 @@ makes us look again and put things as they should be. Looking blocks for millise
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
@@ -59,6 +59,8 @@ class Carpdevs:
         self._looking: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
         self._closed = False
+        self._own: set[int] = set()
+        """Indices of the interfaces that carry addresses of ours."""
 
     def start(self, placements: dict[int, Placement | None]) -> None:
         """Begin with what was prepared before the loop ran, by id of the virtual host."""
@@ -114,13 +116,16 @@ class Carpdevs:
                 vhost.place(placements[id(vhost)])
                 vhost.driver.post(DemotionSet(ADDRESSES, 0))
             carpdev.neighbours.heed(vhost.config.vhid, vhost.config.addresses, vhost.conflicts.see)
+        self._own = {vhost.placement.index for vhost in self._all() if vhost.placement is not None}
         self._monitor.ignore_renewals_on(self._renewed())
         carpdev.tell(up=interface.up, detail="" if interface.up else f"{carpdev.name} has no carrier")
 
+    def _all(self) -> Iterator[VirtualHost]:
+        return (vhost for carpdev in self._by_name.values() for vhost in carpdev.vhosts)
+
     def _renewed(self) -> set[int]:
         """The virtual-MAC interfaces where addresses are held now; on the others one that appears is a stranger's."""
-        vhosts = (vhost for carpdev in self._by_name.values() for vhost in carpdev.vhosts)
-        placements = (vhost.placement for vhost in vhosts if vhost.keeper.wanted)
+        placements = (vhost.placement for vhost in self._all() if vhost.keeper.wanted)
         return {one.index for one in placements if one is not None and one.index != one.carpdev.index}
 
     def _open(self, carpdev: Carpdev, interface: Interface) -> None:
@@ -175,13 +180,8 @@ class Carpdevs:
         """Look again when it is a carpdev's, or one of ours wherever it is."""
         for carpdev in self._by_name.values():
             ours = (one.packed for vhost in carpdev.vhosts for one in vhost.config.addresses)
-            if index == carpdev.index or (address in ours and not self._is_own(index)):
+            if index == carpdev.index or (index not in self._own and address in ours):
                 self.look_again()
-
-    def _is_own(self, index: int) -> bool:
-        """Whether an interface is one of ours."""
-        vhosts = (vhost for carpdev in self._by_name.values() for vhost in carpdev.vhosts)
-        return any(vhost.placement is not None and vhost.placement.index == index for vhost in vhosts)
 
     def address_removed(self, index: int, address: bytes) -> None:
         """One that we hold is put back at once."""

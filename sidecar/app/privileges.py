@@ -25,6 +25,8 @@ def lay_down(keep: Iterable[int]) -> list[str]:
     libc = ctypes.CDLL(None, use_errno=True)
     with contextlib.suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        many = resource.getrlimit(resource.RLIMIT_NOFILE)[1]  # 255 virtual hosts have some 800 descriptors
+        resource.setrlimit(resource.RLIMIT_NOFILE, (many, many))
     libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
     for number in range(_HIGHEST + 1):
         if libc.prctl(_PR_CAPBSET_READ, number, 0, 0, 0) == 1:

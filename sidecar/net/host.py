@@ -6,6 +6,7 @@ Both look once for all of them, block for some milliseconds and never run on the
 
 import contextlib
 import logging
+import socket
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -73,10 +74,9 @@ class Host:
         carpdev = kernel.interface(self._name)
         if self._prepared is None or carpdev is None or self._prepared[0] != carpdev.index:
             return False
-        try:
-            return bool(kernel.ipr.get_links(self._prepared[1]))
-        except NetlinkError:
-            return False
+        with contextlib.suppress(OSError):
+            return bool(socket.if_indextoname(self._prepared[1]))
+        return False
 
     def link(self, kernel: Kernel) -> tuple[int, int] | None:
         """Index of the carpdev and vhid, by which its virtual-MAC interface is known; None without a carpdev."""
@@ -149,8 +149,11 @@ class Host:
 
     def _quieten(self, kernel: Kernel, carpdev: Interface, before: sysctls.Settings | None) -> sysctls.Settings:
         """The carpdev must not answer for the virtual addresses; what it was before is noted first, and returned."""
-        present = sysctls.read(kernel.ipr, carpdev.index, sysctls.ONE_ANSWER)
         noted = self._keepsake.original(carpdev.name, carpdev.index)
+        if noted is not None and carpdev.index in kernel.quiet:
+            return noted
+        kernel.quiet.add(carpdev.index)
+        present = sysctls.read(kernel.ipr, carpdev.index, sysctls.ONE_ANSWER)
         original = noted or before or present
         if noted is None:
             self._keepsake.note(carpdev.name, carpdev.index, dict(original))

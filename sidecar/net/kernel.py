@@ -20,8 +20,6 @@ from sidecar.net.interface import Interface, InterfaceAddress, find, interface_a
 from sidecar.net.rtnl import Rtnl
 
 FAMILIES: Final = {4: socket.AF_INET, 6: socket.AF_INET6}
-_MAIN: Final = 254
-_RTN_UNICAST: Final = 1
 _DESCRIPTORS: Final = 8
 """More than asking the kernel opens."""
 
@@ -32,9 +30,11 @@ class Kernel:
     def __init__(self, ipr: IPRoute, rtnl: Rtnl) -> None:
         self.ipr = ipr
         self.rtnl = rtnl
+        self.quiet: set[int] = set()
+        """Carpdevs that were seen to in this look, by index."""
         self._interfaces: dict[str, Interface | None] = {}
         self._rules: dict[int, dict[int, list[Any]]] = {}
-        self._main_routes: dict[int, list[Any]] = {}
+        self._routes: dict[int, dict[int, list[Any]]] = {}
         self._links: list[Any] | None = None
 
     def interface(self, name: str) -> Interface | None:
@@ -61,16 +61,26 @@ class Kernel:
             self._links = list(self.ipr.get_links())
         return self._links
 
-    def links_changed(self) -> None:
-        """Interfaces were made or removed: ask again."""
+    def link_made(self) -> None:
+        """An interface more: ask again."""
         self._links = None
 
-    def main_routes(self, version: int) -> list[Any]:
-        """The unicast routes of the main table."""
-        if version not in self._main_routes:
-            routes = self.ipr.get_routes(family=FAMILIES[version], table=_MAIN, type=_RTN_UNICAST)
-            self._main_routes[version] = list(routes)
-        return self._main_routes[version]
+    def links_removed(self) -> None:
+        """Interfaces are gone, and their routes with them: ask again."""
+        self._links = None
+        self._routes.clear()
+
+    def routes(self, version: int) -> dict[int, list[Any]]:
+        """Routes by their table; who removes one from the kernel removes it here.
+
+        All in one dump: pyroute2 asks for all, too, when it is told a table.
+        """
+        if version not in self._routes:
+            by_table: dict[int, list[Any]] = defaultdict(list)
+            for route in self.ipr.get_routes(family=FAMILIES[version]):
+                by_table[int(route.get_attr("RTA_TABLE") or route["table"])].append(route)
+            self._routes[version] = by_table
+        return self._routes[version]
 
     def rules(self, version: int) -> dict[int, list[Any]]:
         """Policy rules by the table that they lead to; who removes one from the kernel removes it here."""

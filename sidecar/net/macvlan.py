@@ -44,7 +44,7 @@ def name_for(vhid: int, carpdev_index: int) -> str:
 def create(kernel: Kernel, carpdev: Interface, vhid: int) -> int:
     """Make it and bring it up, silent from its first moment; its index. ``HostError`` when the host refuses."""
     ipr, rtnl, name = kernel.ipr, kernel.rtnl, name_for(vhid, carpdev.index)
-    kernel.links_changed()
+    kernel.link_made()
     try:
         ipr.link(
             "add",
@@ -101,7 +101,6 @@ def remove(kernel: Kernel, places: Iterable[tuple[int, int]]) -> None:
     Their routes go with them. ``HostError`` when the host refuses.
     """
     links = [link["index"] for place in places for link in _virtual_links(kernel.ipr, *place)]
-    kernel.links_changed()
     if links:
         group = _unused_group(kernel)
         for index in links:
@@ -109,7 +108,7 @@ def remove(kernel: Kernel, places: Iterable[tuple[int, int]]) -> None:
             kernel.rtnl.check(message(sysctls.RTM_SETLINK, NLM_F_ACK, body), "virtual-MAC interfaces into one group")
         whole_group = pack("=BxHiII", socket.AF_UNSPEC, 0, 0, 0, 0) + u32(_IFLA_GROUP, group)
         kernel.rtnl.check(message(_RTM_DELLINK, NLM_F_ACK, whole_group), "cannot remove virtual-MAC interfaces")
-        kernel.links_changed()
+        kernel.links_removed()
 
 
 def _unused_group(kernel: Kernel) -> int:

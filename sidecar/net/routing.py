@@ -11,7 +11,6 @@ from ipaddress import ip_address, ip_network
 from struct import pack
 from typing import Any, Final
 
-from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
 from sidecar.carp.config import Address
@@ -24,6 +23,7 @@ PRIORITY: Final = 1120
 """Of our rules: after the local table (0), before the main one (32766)."""
 _PROTOCOL: Final = 112
 """rtprot of our routes and rules, so that a person sees whose they are."""
+_MAIN: Final = 254
 _RTN_UNICAST, _RTN_THROW = 1, 9
 THROW: Final = "throw"
 """In the place of a gateway: not by this table."""
@@ -54,7 +54,9 @@ def wanted_routes(kernel: Kernel, carpdev_index: int, families: Iterable[int]) -
     found: set[Route] = set()
     thrown: set[Route] = set()
     for version in families:
-        for route in kernel.main_routes(version):
+        for route in kernel.routes(version)[_MAIN]:
+            if route["type"] != _RTN_UNICAST:
+                continue
             ours = set(_by_way_of(route, carpdev_index, version))
             found |= ours
             thrown |= set() if ours else set(_another_way(route, version))
@@ -96,14 +98,14 @@ def _gateway(hop: Any) -> str:
 
 def mirror(kernel: Kernel, table: int, index: int, wanted: set[Route], families: Iterable[int]) -> set[Route]:
     """Make the table hold exactly these routes, by the interface of this index; those that the kernel refused."""
-    present = {route for version in families for route in _present(kernel.ipr, table, version)}
+    present = {route for version in families for route in _present(kernel, table, version)}
     for route in sorted(present - wanted):
         kernel.rtnl.request(_encoded(_RTM_DELROUTE, NLM_F_ACK, table, index, route))
     return {route for route in _ordered(wanted - present) if any(kernel.rtnl.request(_request(table, index, route)))}
 
 
-def _present(ipr: IPRoute, table: int, version: int) -> Iterator[Route]:
-    for route in ipr.get_routes(family=FAMILIES[version], table=table):
+def _present(kernel: Kernel, table: int, version: int) -> Iterator[Route]:
+    for route in kernel.routes(version)[table]:
         metric = route.get_attr("RTA_PRIORITY") or 0
         by = THROW if route["type"] == _RTN_THROW else _gateway(route)
         yield version, route.get_attr("RTA_DST") or "", route["dst_len"], by, metric
@@ -179,17 +181,18 @@ def remove_rules(kernel: Kernel, vhid: int, addresses: Iterable[Address], table:
                 if found == table or rule.get_attr("FRA_SRC") in ours:
                     _remove_rule(kernel, version, found, rule)
                     tables.add(found)
-    _remove_thrown(kernel.ipr, tables)
+    _remove_thrown(kernel, tables)
 
 
-def _remove_thrown(ipr: IPRoute, tables: Iterable[int]) -> None:
+def _remove_thrown(kernel: Kernel, tables: Iterable[int]) -> None:
     """Other routes go with their interface; these have none."""
     for table in sorted(tables):
-        for family in FAMILIES.values():
-            for route in ipr.get_routes(family=family, table=table, type=_RTN_THROW):
-                if route["proto"] == _PROTOCOL:
+        for version, family in FAMILIES.items():
+            for route in tuple(kernel.routes(version)[table]):
+                if route["type"] == _RTN_THROW and route["proto"] == _PROTOCOL:
+                    kernel.routes(version)[table].remove(route)
                     with contextlib.suppress(NetlinkError):
-                        ipr.route("del", **_thrown_arguments(family, table, route))
+                        kernel.ipr.route("del", **_thrown_arguments(family, table, route))
 
 
 def _thrown_arguments(family: int, table: int, route: Any) -> dict[str, Any]:

@@ -136,7 +136,8 @@ class Wire:
         """Hear all that has come, before silence is concluded; bounded, so that no flood holds the loop for ever."""
         if self._ears is not None:
             self._hear_known(self._ears, _MOST_WAITING)
-            self._hear_strangers(self._ears, _MOST_WAITING if self._worried() else BUDGET // 2)
+            if not self._hear_strangers(self._ears, BUDGET // 2) and self._worried():
+                self._hear_strangers(self._ears, _MOST_WAITING)
 
     def _hear_known(self, ears: _Ears, budget: int) -> None:
         for _ in range(budget):
@@ -145,15 +146,18 @@ class Wire:
                 return
             self._deliver(frame)
 
-    def _hear_strangers(self, ears: _Ears, budget: int) -> None:
-        """Look at so many, and see whether it is time to limit them."""
+    def _hear_strangers(self, ears: _Ears, budget: int) -> bool:
+        """Look at so many, and see whether it is time to limit them; whether that were all."""
+        all_heard = False
         for _ in range(budget):
             frame = ears.strangers.read()
             if frame is None:
+                all_heard = True
                 break
             self._meet(frame)
         if not self._door.limiting and self._door.looks(self._clock()) == 0 and not self._worried():
             self._begin_to_limit(ears)
+        return all_heard
 
     def _meet(self, frame: bytes) -> None:
         """A stranger's frame: who is believed is none from now on."""
