@@ -185,21 +185,23 @@ class Surface:
                 while any(vhost.driver.state is State.MASTER for vhost in masters):
                     self._moved.clear()
                     await self._moved.wait()
-        return {"seconds": seconds, "after_s": round(time.monotonic() - began, 3), "vhosts": _outcomes(masters)}
-
-
-def _outcomes(masters: list[VirtualHost]) -> list[dict[str, Any]]:
-    """What became of each virtual host that was master here."""
-    reports = [vhost.report() for vhost in masters]
-    return [
-        {
-            "vhid": report.status.config.vhid,
-            "state": report.status.state.value,
-            "successor": report.status.master.address if report.status.master else None,
-            "reason": report.status.reason,
+        return {
+            "seconds": seconds,
+            "after_s": round(time.monotonic() - began, 3),
+            "vhosts": [outcome_of(vhost.report()) for vhost in masters],
         }
-        for report in reports
-    ]
+
+
+def outcome_of(report: VhostReport) -> dict[str, Any]:
+    """What became of a virtual host that was master here. ``successor``: who spoke as it let go, and nobody before."""
+    status = report.status
+    master = status.master if status.state is State.BACKUP else None
+    return {
+        "vhid": status.config.vhid,
+        "state": status.state.value,
+        "successor": master.address if master is not None and master.heard_at >= status.since else None,
+        "reason": status.reason,
+    }
 
 
 def _plain(vhost: VirtualHost) -> list[str]:
