@@ -18,9 +18,10 @@ from sidecar.lab.owners import Change
 from tests.attacks import frames
 from tests.attacks.catalogue import CATALOGUE, CONTROL, Attack, Lane, Phase
 from tests.attacks.frames import Kind, Packet
-from tests.attacks.products import ADVSKEW, PASSPHRASE
+from tests.attacks.products import ADVSKEW
 from tests.attacks.stage import BEFORE, RESTARTING, SECONDS, VHID
 from tests.attacks.verdict import Story, Verdict, story
+from tests.rivals import PASSPHRASE
 from tests.sim.bsd import FreeBsd, OpenBsd
 
 MASTER, BACKUP, ADDRESS = "10.77.0.11", "10.77.0.12", "10.77.0.100"

@@ -1,14 +1,14 @@
 """Who is flooded: each a function that starts one daemon for one address on a node, the better node first."""
 
-import shutil
-import sys
 from pathlib import Path
 from typing import NamedTuple
 
 from sidecar.lab.space import Process
 from sidecar.lab.topology import Node
+from tests import rivals
 from tests.attacks.flood import ADDRESS, VHID, Start
-from tests.attacks.products import DOWN, PASSPHRASE, PATH, UP
+
+SERVICE = rivals.Service(VHID, ADDRESS)
 
 
 class Contender(NamedTuple):
@@ -24,44 +24,20 @@ def sidecar(advbase: int, advskew: int, replay: str = "compat") -> Start:
     """carp-sidecar."""
 
     def start(node: Node, log: Path) -> Process:
-        keys = node.write("/run/passphrase", f"{PASSPHRASE}\n", 0o600)
-        settings = {"VHID": str(VHID), "ADDRESSES": ADDRESS, "PASSPHRASE_FILE": keys, "ADVBASE": str(advbase)}
-        settings |= {"ADVSKEW": str(advskew), "NTP": "off", "KUBERNETES": "off", "REPLAY": replay}
-        env = {"PATH": PATH, "PYTHONPATH": str(Path(__file__).parents[2])}
-        env |= {f"CARP_{key}": value for key, value in settings.items()}
-        return node.spawn([sys.executable, "-m", "sidecar", "run"], log=log, env=env)
+        wishes = {"CARP_ADVBASE": str(advbase), "CARP_ADVSKEW": str(advskew), "CARP_NTP": "off", "CARP_REPLAY": replay}
+        return rivals.sidecar(node, log, SERVICE, **wishes)
 
     return start
 
 
 def ucarp(advskew: int) -> Start:
     """ucarp at advbase 1."""
-
-    def start(node: Node, log: Path) -> Process:
-        up, down = node.write("/run/up", UP, 0o755), node.write("/run/down", DOWN, 0o755)
-        secret = node.write("/run/passphrase", f"{PASSPHRASE}\n", 0o600)
-        argv = [shutil.which("ucarp", path=PATH) or "ucarp", "-i", "eth0", "-s", node.ipv4, "-o", secret, "-b", "1"]
-        argv += ["-v", str(VHID), "-a", ADDRESS, "-k", str(advskew), "-P", "-z", "-u", up, "-d", down]
-        return node.spawn(argv, log=log)
-
-    return start
+    return lambda node, log: rivals.ucarp(node, log, SERVICE, advskew=advskew)
 
 
 def keepalived(priority: int, interval: float) -> Start:
-    """keepalived with VRRP 3, and real-time priority as its manual advises for short intervals."""
-
-    def start(node: Node, log: Path) -> Process:
-        config = node.write(
-            "/run/keepalived.conf",
-            "global_defs {\n  vrrp_version 3\n  vrrp_rt_priority 10\n}\n"
-            f"vrrp_instance v {{\n  state BACKUP\n  interface eth0\n  virtual_router_id {VHID}\n  priority {priority}\n"
-            f"  advert_int {interval}\n  virtual_ipaddress {{\n    {ADDRESS}/32 dev eth0\n  }}\n}}\n",
-        )
-        program = shutil.which("keepalived", path=PATH) or "keepalived"
-        argv = [program, "-n", "-l", "-P", "-f", config, "-p", "/run/keepalived.pid", "-r", "/run/vrrp.pid"]
-        return node.spawn(argv, log=log)
-
-    return start
+    """keepalived with VRRP 3."""
+    return lambda node, log: rivals.keepalived(node, log, SERVICE, priority=priority, interval=interval, version=3)
 
 
 SLOW = Contender("carp-sidecar, 1 s", 1.0, 3.0, (sidecar(1, 0), sidecar(1, 20)))

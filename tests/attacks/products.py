@@ -17,17 +17,13 @@ from sidecar.lab.space import Process
 from sidecar.lab.topology import Node
 from tests.attacks.catalogue import Lane
 from tests.attacks.frames import Kind
+from tests.rivals import DOWN, PASSPHRASE, PATH, UP
 
-PASSPHRASE = "only for tests"
 VRRP_PASSWORD = "fortests"
 ADVSKEW = (10, 60)
 PRIORITY = (150, 100)
 PATIENCE = 20.0
 """Seconds: on a busy machine a daemon needs some until it can be asked."""
-PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
-UP = '#!/bin/sh\nexec ip addr add "$2/32" dev "$1"\n'
-DOWN = '#!/bin/sh\nip addr del "$2/32" dev "$1" 2>/dev/null\nexit 0\n'
-
 
 Drops = dict[int, dict[str, int]]
 """How many for each reason, by vhid."""
@@ -98,6 +94,7 @@ class Ucarp:
     passwords: bool = True
 
     def start(self, node: Node, lanes: Sequence[Lane], openbsd: set[int], rank: int, log: Path) -> list[Process]:
+        # Not rivals.ucarp for each: it would write the scripts again while the first processes run them.
         up, down = node.write("/run/up", UP, 0o755), node.write("/run/down", DOWN, 0o755)
         secret = node.write("/run/passphrase", f"{PASSPHRASE}\n", 0o600)
         common = [shutil.which("ucarp", path=PATH) or "ucarp", "-i", "eth0", "-s", node.ipv4, "-o", secret]

@@ -22,8 +22,9 @@ from tests.attacks import frames
 from tests.attacks.catalogue import ARP, CATALOGUE, CONTROL, Attack, Lane, Phase
 from tests.attacks.client import Client
 from tests.attacks.frames import Kind, Packet
-from tests.attacks.products import PASSPHRASE, Product
+from tests.attacks.products import Product
 from tests.attacks.verdict import Story, Verdict, story
+from tests.rivals import PASSPHRASE
 
 VHID = 10
 TICK = 0.1
