@@ -9,7 +9,7 @@ import pytest
 
 from tests.sim.draw import SORTS, draw
 from tests.sim.play import NODE_DAYS, failure_of, play, play_seed
-from tests.sim.script import Happening, Script
+from tests.sim.script import FOREIGN, Happening, Script
 from tests.sim.shrink import shrink
 
 FIRST = int(os.environ.get("CARP_SIM_FIRST", "0"))
@@ -28,7 +28,14 @@ def test_whatever_happens_the_promises_are_kept(first: int) -> None:
 def test_every_sort_of_group_is_among_the_first_stories() -> None:
     groups = [draw(seed, 0.01).group for seed in range(200)]
     assert {len(group.members) for group in groups} == {2, 3, 4, 5, 6, 7}
-    assert len({(group.secret, group.weather, group.dual, group.late) for group in groups}) >= len(SORTS) - 3
+    kinds = [
+        (group.secret, group.weather, group.dual, group.late, group.attacker, bool(group.builders()))
+        for group in groups
+    ]
+    same = 2  # "ordinary", "equal" and "fast" differ in their advskews only
+    assert len(set(kinds)) >= len(SORTS) - same
+    assert {member.kind for group in groups if group.secret for member in group.members} == {"ours", *FOREIGN}
+    assert {group.strict for group in groups if group.attacker} == {True, False}
 
 
 def test_the_same_seed_is_the_same_story_with_the_same_end() -> None:
