@@ -26,10 +26,18 @@ class Service(NamedTuple):
 
 def sidecar(node: Node, log: Path, service: Service, *prefix: str, **settings: str) -> Process:
     """`carp-sidecar run`, ``settings`` as its environment; ``prefix`` is a command that starts it."""
+    argv, env = command(node, service, *prefix, **settings)
+    return node.spawn(argv, log=log, env=env)
+
+
+def command(
+    node: Node, service: Service, *prefix: str, do: str = "run", **settings: str
+) -> tuple[list[str], dict[str, str]]:
+    """A `carp-sidecar` command for this service, and its environment; its keys are on the node then."""
     keys = node.write("/run/passphrase", f"{PASSPHRASE}\n", 0o600)
     env = {"PATH": PATH, "PYTHONPATH": str(Path(__file__).parents[1]), "CARP_KUBERNETES": "off"}
     env |= {"CARP_VHID": str(service.vhid), "CARP_ADDRESSES": service.address, "CARP_PASSPHRASE_FILE": keys}
-    return node.spawn([*prefix, sys.executable, "-m", "sidecar", "run"], log=log, env=env | settings)
+    return [*prefix, sys.executable, "-m", "sidecar", do], env | settings
 
 
 def ucarp(node: Node, log: Path, service: Service, *, advskew: int, advbase: int = 1) -> Process:

@@ -1,45 +1,50 @@
 """`make bench`: ours, ucarp and keepalived on the same topology, interleaved in one run; tables, pictures, raw results.
 
-Raw results go to `build/bench/`, the report to `docs/benchmarks.md` with `--write`. Needs the rights of the sandbox;
-real-time priority is used where the kernel permits it, and the report says whether it did.
+Raw results go to `build/bench/`, and with `--write` to `docs/benchmarks/`, from where the page and the README are made.
+Needs the rights of the sandbox; real-time priority is used where the kernel permits it, and the report says whether.
 """
 
 import argparse
-import json
 import os
 import platform
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from tests.bench import cost, hogs, runs
-from tests.bench.contenders import CONTENDERS, FASTEST, SECOND, TENTH, Contender
-from tests.bench.plot import picture
-from tests.bench.table import EVENTS, calm_table, cost_table, event_table, small_table
+from tests.bench import cost, floods, hogs, report, runs
+from tests.bench.contenders import BY_KEY, CONTENDERS, FASTEST, SECOND, TENTH, Contender
+from tests.bench.results import FAILURES, Failure, Measured, Results, now
+from tests.bench.verdicts import verdicts
 
-CHECKOUT: Final = Path(__file__).parents[2]
-RAW: Final = CHECKOUT / "build" / "bench"
-DOCUMENT: Final = CHECKOUT / "docs" / "benchmarks.md"
-PICTURES: Final = CHECKOUT / "docs" / "pictures"
+RAW: Final = report.CHECKOUT / "build" / "bench"
 HOSTS: Final = 255
-HOW: Final = (
-    "A client asks for the time each millisecond, so requests lost are milliseconds of silence. Both nodes, the client "
-    "and the switch are network namespaces of one kernel. carp-sidecar runs with its defaults but for the interval. "
-    "A shared machine is noisy: compare rows, not runs."
-)
-IDLE = ("ours-1s", "ucarp", "keepalived-1s", "ours-100ms", "keepalived-100ms", "ours-20ms", "keepalived-10ms")
+LANES: Final = {SECOND: 3, TENTH: 2, FASTEST: 1}
+"""Contenders of a class that play side by side: those whose silences are long mostly wait."""
+
+SLOW_IDLE: Final = ("ours-1s", "ours-1s-plain", "ucarp", "keepalived-1s")
+QUICK_IDLE: Final = ("ours-100ms", "keepalived-100ms", "ours-20ms", "keepalived-20ms")
+HOGGED: Final = (
+    "ours-1s-plain", "ours-100ms-plain", "ours-fastest-plain", "ours-20ms", "ours-fastest", "keepalived-100ms",
+    "keepalived-10ms",
+)  # fmt: skip
+DEAF: Final = ("ours-100ms", "ours-20ms", "keepalived-100ms-vmac", "keepalived-100ms", "ours-100ms-interface")
+NOT_QUICK: Final = {"keepalived-100ms", "ours-100ms-interface"}
+"""Half a minute and more until a client's neighbour entry ends."""
 
 
 def options() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="two rounds and short watches, five minutes")
-    parser.add_argument("--rounds", type=int, default=0, help="rounds of the class of a second (the faster: 3/2 of it)")
-    parser.add_argument("--only", nargs="*", default=[], help=f"contenders: {', '.join(one.key for one in CONTENDERS)}")
-    parser.add_argument("--skip", nargs="*", default=[], choices=["events", "cost", "hogs"], help="parts to leave out")
+    parser.add_argument("--quick", action="store_true", help="one round and short watches, five minutes")
+    parser.add_argument("--rounds", type=int, default=0, help="rounds of each contender (8; quick: 1)")
+    parser.add_argument("--minutes", type=float, default=0.0, help="beside two hogs (10; quick: a quarter)")
+    parser.add_argument("--only", nargs="*", default=[], metavar="KEY", help=f"contenders: {', '.join(BY_KEY)}")
+    parser.add_argument("--parts", nargs="*", choices=list(PARTS), help="what to measure; all unless --from is given")
+    parser.add_argument("--from", dest="origin", type=Path, help="results of an earlier run; --parts replaces some")
     parser.add_argument("--seed", type=int, default=8112, help="of the phases at which events come")
-    parser.add_argument("--write", action="store_true", help="write docs/benchmarks.md and its pictures")
+    parser.add_argument("--write", action="store_true", help="renew docs/benchmarks.md, its pictures and the README")
     return parser.parse_args()
 
 
@@ -49,103 +54,114 @@ def tell(text: str) -> None:
 
 
 class Bench:
-    """One run: ``measure`` and then ``report``."""
+    """One run: ``measure``, part by part, into ``results``."""
 
     def __init__(self, chosen: argparse.Namespace) -> None:
         self.chosen = chosen
-        self.rounds = chosen.rounds or (2 if chosen.quick else 8)
-        self.seconds = 10.0 if chosen.quick else 30.0
-        self.measured: list[runs.Measured] = []
-        self.costs: list[cost.Cost] = []
-        self.calms: list[hogs.Calm] = []
-        self.starts: list[float] = []
-        self.many: cost.Hosts | None = None
-        self.began = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())
-
-    def contenders(self, *groups: str) -> list[Contender]:
-        """Those that were asked for."""
-        only = self.chosen.only
-        return [one for one in CONTENDERS if one.group in groups and (not only or one.key in only)]
+        self.quick: bool = chosen.quick
+        self.results = Results.load(chosen.origin.read_text()) if chosen.origin else Results()
+        self.rounds: int = chosen.rounds or (1 if self.quick else 8)
+        if chosen.origin is None:
+            self.results.began, self.results.machine = now(), machine()
+            self.results.seed, self.results.rounds, self.results.quick = chosen.seed, self.rounds, self.quick
+        self.file = RAW / f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}.json"
 
     def measure(self) -> None:
-        """Everything that was asked for, the shortest first."""
-        parts = {"cost": self._cost, "events": self._events, "hogs": self._hogs}
-        for name, part in parts.items():
-            if name not in self.chosen.skip:
-                part()
-                self._keep()
+        """Everything that was asked for; a part that fails as a whole costs only itself."""
+        default = () if self.chosen.origin else tuple(PARTS)
+        for name in default if self.chosen.parts is None else self.chosen.parts:
+            tell(name)
+            self.results.failures = [one for one in self.results.failures if one.part != name]
+            try:
+                with self.results.part(name):
+                    PARTS[name](self)
+            except FAILURES as error:
+                self.results.fail(name, "all", error)
+            finally:
+                self.keep()
 
-    def _events(self) -> None:
-        for groups, rounds in (((SECOND,), self.rounds), ((TENTH, FASTEST), self.rounds * 3 // 2)):
-            for one in runs.interleaved(self.contenders(*groups), rounds, self.chosen.seed, tell):
-                self.measured.append(one)
+    def chosen_of(self, keys: tuple[str, ...]) -> list[Contender]:
+        """Those of them that were asked for."""
+        return [BY_KEY[key] for key in keys if not self.chosen.only or key in self.chosen.only]
 
-    def _cost(self) -> None:
-        tell("start")
-        self.starts = [cost.start_seconds() for _ in range(3 if self.chosen.quick else 10)]
-        for one in CONTENDERS:
-            if one.key in IDLE and (not self.chosen.only or one.key in self.chosen.only):
-                tell(f"idle: {one.title}")
-                self.costs += cost.idle(one, self.seconds)
-        if not self.chosen.only:
-            tell(f"{HOSTS} virtual hosts")
-            self.many = cost.hosts(HOSTS, self.seconds)
+    def start(self) -> None:
+        """From nothing to the first advertisement."""
+        self.results.starts = {}
+        for _ in range(2 if self.quick else 10):
+            for name, (start, waits) in cost.STARTS.items():
+                try:
+                    self.results.starts.setdefault(name, []).append(cost.start_seconds(start, waits))
+                except FAILURES as error:
+                    self.results.fail("start", name, error)
 
-    def _hogs(self) -> None:
-        seconds = 10.0 if self.chosen.quick else 120.0
-        for one in self.contenders(TENTH, FASTEST):
-            tell(f"two hogs, {seconds:.0f} s: {one.title}")
-            self.calms.append(hogs.under_load(one, seconds))
+    def idle(self) -> None:
+        """Pairs left alone, the slow ones first: the fast ones would keep the machine awake for them."""
+        self.results.idle = []
+        for keys in (SLOW_IDLE, QUICK_IDLE):
+            cost.idle(self.chosen_of(keys), 5.0 if self.quick else 45.0, self.results)
 
-    def _keep(self) -> None:
+    def hosts(self) -> None:
+        """Many virtual hosts in one process."""
+        self.results.hosts = None
+        self.results.hosts = cost.hosts(HOSTS, 5.0 if self.quick else 30.0)
+
+    def events(self) -> None:
+        """Everything that takes the address from a master."""
+        self.results.events = [one for one in self.results.events if one.kind == "deaf"]
+        for group, lanes in LANES.items():
+            keys = tuple(one.key for one in CONTENDERS if one.group == group)
+            wanted = [one.key for one in self.chosen_of(keys)]
+            for one in runs.interleaved(wanted, self.rounds, self.chosen.seed, lanes, tell):
+                self.take(one)
+
+    def deaf(self) -> None:
+        """Clients that are told nothing, each contender on a network of its own, all side by side."""
+        self.results.events = [one for one in self.results.events if one.kind != "deaf"]
+        seconds = 5.0 if self.quick else 60.0
+        wanted = [one for one in self.chosen_of(DEAF) if not self.quick or one.key not in NOT_QUICK]
+        jobs: list[runs.Job] = [(one.key, 1, 1, self.chosen.seed, seconds) for one in wanted]
+        for found in runs.side_by_side(jobs, len(jobs), tell):
+            self.take(found)
+
+    def take(self, one: Measured | Failure) -> None:
+        """Remember it."""
+        if isinstance(one, Failure):
+            tell(f"  not measured: {one.contender}: {one.error}")
+            self.results.failures.append(one)
+        else:
+            self.results.events.append(one)
+
+    def hogs(self) -> None:
+        """False failovers, and what `check` says."""
+        self.results.calms, self.results.checks = [], []
+        minutes = self.chosen.minutes or (0.25 if self.quick else 10.0)
+        hogs.watch(self.chosen_of(HOGGED), minutes * 60, self.results)
+
+    def floods(self) -> None:
+        """Forged advertisements."""
+        self.results.floods = []
+        floods.flood(3.0 if self.quick else 10.0, self.results, tell, quick=self.quick)
+
+    def keep(self) -> None:
         """All raw results so far; a run that is broken off has lost nothing."""
         RAW.mkdir(parents=True, exist_ok=True)
-        found = {
-            "began": self.began,
-            "machine": machine(),
-            "seed": self.chosen.seed,
-            "events": runs.as_json(self.measured),
-            "idle": [one._asdict() for one in self.costs],
-            "hogs": [one._asdict() for one in self.calms],
-            "starts": self.starts,
-            "hosts": self.many and {"late_p99": self.many.late_p99, **self.many.cost._asdict()},
-        }
-        (RAW / "raw.json").write_text(json.dumps(found, indent=1) + "\n")
+        self.file.write_text(self.results.dump())
 
-    def report(self) -> str:
-        """The document."""
-        parts = ["# Measured\n", f"{self._circumstances()}\n", f"{HOW}\n"]
-        for kind, title in EVENTS.items():
-            if any(one.kind == kind for one in self.measured):
-                parts += [f"## {title[0].upper()}{title[1:]}\n", f"![{title}](pictures/bench-{kind}.svg)\n"]
-                parts.append(event_table(self.measured, kind) + "\n")
-        if self.costs:
-            parts += ["## Standing ready\n", cost_table(self.costs) + "\n", small_table(self.starts, self.many) + "\n"]
-        if self.calms:
-            parts += ["## Two hogs on two processors\n", calm_table(self.calms) + "\n"]
-        return "\n".join(parts)
 
-    def _circumstances(self) -> str:
-        loads = sorted(one.load for one in self.measured) or [os.getloadavg()[0]]
-        stolen = sum(one.steal for one in self.measured) / 100
-        return (
-            f"Written by `make bench` on {self.began}: {machine()}; {self.rounds} rounds at a second, "
-            f"{self.rounds * 3 // 2} below, seed {self.chosen.seed}; load {loads[0]:.1f}-{loads[-1]:.1f}, "
-            f"{stolen:.1f} s stolen by the hypervisor. Medians [least-most]."
-        )
-
-    def write(self) -> None:
-        """The document and its pictures into the checkout."""
-        PICTURES.mkdir(parents=True, exist_ok=True)
-        for kind in EVENTS:
-            if any(one.kind == kind for one in self.measured):
-                (PICTURES / f"bench-{kind}.svg").write_text(picture(self.measured, kind))
-        DOCUMENT.write_text(self.report())
+PARTS: Final[dict[str, Callable[[Bench], None]]] = {
+    "start": Bench.start,
+    "idle": Bench.idle,
+    "hosts": Bench.hosts,
+    "events": Bench.events,
+    "deaf": Bench.deaf,
+    "floods": Bench.floods,
+    "hogs": Bench.hogs,
+}
 
 
 def machine() -> str:
     """What this was measured on."""
-    realtime = "with" if os.sched_get_priority_max(os.SCHED_FIFO) and _may_be_realtime() else "without"
+    realtime = "with" if _may_be_realtime() else "without"
     linux, python = platform.release(), platform.python_version()
     return f"{os.cpu_count()} processors, Linux {linux}, Python {python}, {realtime} SCHED_FIFO"
 
@@ -162,10 +178,16 @@ def _may_be_realtime() -> bool:
 def main() -> int:
     """Measure and tell."""
     bench = Bench(options())
-    bench.measure()
-    print(bench.report())
+    try:
+        bench.measure()
+    except KeyboardInterrupt:
+        print(f"interrupted; what was measured is in {bench.file}", file=sys.stderr)
+        return 130
+    print(report.measured(bench.results))
+    for name in report.missed(verdicts(bench.results)):
+        print(f"not reached: {name}", file=sys.stderr)
     if bench.chosen.write:
-        bench.write()
+        report.write(bench.results)
     return 0
 
 

@@ -20,7 +20,10 @@ Start = Callable[[Node, Path, int], Process]
 
 
 class Contender(NamedTuple):
-    """``interval`` between a master's advertisements and ``dead`` time of the worse node, in seconds."""
+    """``interval`` between a master's advertisements and ``dead`` time of the worse node, in seconds.
+
+    Ours has the ``settings`` of the better and the worse node, and the ``prefix`` that its command is started by.
+    """
 
     key: str
     title: str
@@ -29,16 +32,22 @@ class Contender(NamedTuple):
     dead: float
     start: Start
     ours: bool = False
+    settings: tuple[dict[str, str], ...] = ()
+    prefix: tuple[str, ...] = ()
 
 
 def sidecar(advbase: int, skews: tuple[int, int], *prefix: str, **settings: str) -> Start:
     """carp-sidecar; ``skews`` of the better and the worse node."""
 
     def start(node: Node, log: Path, rank: int) -> Process:
-        own = {"CARP_ADVBASE": str(advbase), "CARP_ADVSKEW": str(skews[rank])}
-        return rivals.sidecar(node, log, SERVICE, *prefix, **own, **settings)
+        return rivals.sidecar(node, log, SERVICE, *prefix, **own(advbase, skews[rank]), **settings)
 
     return start
+
+
+def own(advbase: int, advskew: int) -> dict[str, str]:
+    """A node's settings."""
+    return {"CARP_ADVBASE": str(advbase), "CARP_ADVSKEW": str(advskew)}
 
 
 def ucarp(node: Node, log: Path, rank: int) -> Process:
@@ -66,44 +75,50 @@ def vrrp_dead(interval: float, priority: int = 100) -> float:
     return 3 * interval + (256 - priority) / 256 * min(interval, 1.0)
 
 
-def fast(skews: tuple[int, int], *prefix: str, key: str, title: str, group: str) -> Contender:
-    """carp-sidecar with advbase 0."""
-    start = sidecar(0, skews, *prefix)
-    return Contender(key, title, group, skews[0] / 256, carp_dead(0, skews[1]), start, ours=True)
+def ours(key: str, title: str, group: str, pace: tuple[int, int, int], *prefix: str, **settings: str) -> Contender:
+    """carp-sidecar; ``pace``: advbase, and advskew of the better and the worse node."""
+    advbase, better, worse = pace
+    both = tuple(own(advbase, skew) | settings for skew in (better, worse))
+    interval = advbase + better / 256
+    start = sidecar(advbase, (better, worse), *prefix, **settings)
+    return Contender(key, title, group, interval, carp_dead(advbase, worse), start, True, both, prefix)
 
 
 NO_REALTIME = ("setpriv", "--bounding-set", "-sys_nice", "--inh-caps", "-sys_nice")
 """Starts a command that may not ask for SCHED_FIFO."""
 
-SECOND, TENTH, FASTEST = "1 s", "100 ms", "fastest"
+SECOND, TENTH, FASTEST, IDLE = "1 s", "100 ms", "fastest", "left alone"
+"""The last is not made to hand over, only watched."""
+
+S, MS300, MS150, MS70, MS35 = (1, 0, 1), (0, 25, 26), (0, 12, 13), (0, 5, 6), (0, 2, 3)
 
 CONTENDERS = (
-    Contender("ours-1s", "carp-sidecar, advbase 1", SECOND, 1.0, carp_dead(1, 1), sidecar(1, (0, 1)), ours=True),
-    Contender(
-        "ours-1s-interface", "carp-sidecar, advbase 1, CARP_MAC=interface", SECOND, 1.0, carp_dead(1, 1),
-        sidecar(1, (0, 1), CARP_MAC="interface"), ours=True,
-    ),
+    ours("ours-1s", "carp-sidecar, advbase 1", SECOND, S),
+    ours("ours-1s-interface", "carp-sidecar, advbase 1, CARP_MAC=interface", SECOND, S, CARP_MAC="interface"),
     Contender("ucarp", "ucarp, advbase 1", SECOND, 1.0, carp_dead(1, 100), ucarp),
     Contender("keepalived-1s", "keepalived, VRRP 2, 1 s", SECOND, 1.0, vrrp_dead(1), keepalived(1, 2)),
     Contender(
         "keepalived-1s-vmac", "keepalived, VRRP 2, 1 s, use_vmac", SECOND, 1.0, vrrp_dead(1),
         keepalived(1, 2, vmac=True),
     ),
-    fast((25, 26), key="ours-100ms", title="carp-sidecar, 98 ms (advskew 25)", group=TENTH),
+    ours("ours-100ms", "carp-sidecar, 98 ms", TENTH, MS300),
+    ours("ours-100ms-interface", "carp-sidecar, 98 ms, CARP_MAC=interface", TENTH, MS300, CARP_MAC="interface"),
     Contender("keepalived-100ms", "keepalived, VRRP 3, 100 ms", TENTH, 0.1, vrrp_dead(0.1), keepalived(0.1, 3)),
     Contender(
         "keepalived-100ms-vmac", "keepalived, VRRP 3, 100 ms, use_vmac", TENTH, 0.1, vrrp_dead(0.1),
         keepalived(0.1, 3, vmac=True),
     ),
-    fast((5, 6), key="ours-20ms", title="carp-sidecar, 20 ms (advskew 5)", group=FASTEST),
-    fast((2, 3), key="ours-fastest", title="carp-sidecar, 8 ms (advskew 2)", group=FASTEST),
-    fast(
-        (12, 13), *NO_REALTIME, key="ours-fastest-plain", title="carp-sidecar, 47 ms (advskew 12), no SCHED_FIFO",
-        group=FASTEST,
-    ),
+    ours("ours-20ms", "carp-sidecar, 20 ms", FASTEST, MS70),
+    ours("ours-fastest", "carp-sidecar, 8 ms", FASTEST, MS35),
+    ours("ours-fastest-plain", "carp-sidecar, 47 ms, no SCHED_FIFO", FASTEST, MS150, *NO_REALTIME),
     Contender("keepalived-10ms", "keepalived, VRRP 3, 10 ms", FASTEST, 0.01, vrrp_dead(0.01), keepalived(0.01, 3)),
     Contender(
         "keepalived-10ms-vmac", "keepalived, VRRP 3, 10 ms, use_vmac", FASTEST, 0.01, vrrp_dead(0.01),
         keepalived(0.01, 3, vmac=True),
     ),
+    Contender("keepalived-20ms", "keepalived, VRRP 3, 20 ms", IDLE, 0.02, vrrp_dead(0.02), keepalived(0.02, 3)),
+    ours("ours-1s-plain", "carp-sidecar, advbase 1, no SCHED_FIFO", IDLE, S, *NO_REALTIME),
+    ours("ours-100ms-plain", "carp-sidecar, 98 ms, no SCHED_FIFO", IDLE, MS300, *NO_REALTIME),
 )  # fmt: skip
+
+BY_KEY = {one.key: one for one in CONTENDERS}

@@ -1,88 +1,78 @@
 """How fast is too fast here: false failovers while two processes eat both processors.
 
-A pair is left alone for a while; every change of the address's owner is one that nothing asked for.
+Pairs are left alone, all of them at the same time; every change of the address's owner is one that nothing asked for.
 """
 
-import contextlib
 import sys
-import tempfile
 import time
-from collections.abc import Iterator
-from pathlib import Path
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
-from sidecar.lab.owners import OwnerWatch
-from sidecar.lab.topology import Network
-from tests.bench.contenders import NUMBERS, SERVICE, Contender
-from tests.bench.stage import SETTLE_SECONDS, serve_time
+from sidecar.lab.space import Process, Space
+from sidecar.lab.topology import Node
+from tests import rivals
+from tests.bench.contenders import SERVICE, Contender
+from tests.bench.pairs import Pair, noted, standing
+from tests.bench.results import Calm, Checked, Results
 
 HOGS = 2
+CALM = 3.0
+HOG = "while True: pass"
+DEAD_TIME = "dead time of vhid"
 
 
-class Calm(NamedTuple):
-    """False failovers in so many seconds, and the seconds in which both or nobody had the address."""
-
-    contender: str
-    seconds: float
-    moves: int
-    nobody: float
-    both: float
-
-
-def under_load(contender: Contender, seconds: float) -> Calm:
-    """Watch the owners of the address while the machine is busy."""
-    with tempfile.TemporaryDirectory() as place, Network() as network, watching() as watch:
-        folder = Path(place)
-        for rank, number in enumerate(NUMBERS):
-            node = network.add_node(f"node{rank + 1}", number)
-            watch.attach(node)
-            serve_time(node, folder)
-            contender.start(node, folder / f"{node.name}.log", rank)
-        wait_for(watch, "node1")
-        time.sleep(2.0)
-        for _ in range(HOGS):
-            network.switch.spawn(
-                [
-                    sys.executable,
-                    "-I",
-                    "-S",
-                    "-c",
-                    f"import time\nwhile time.monotonic() < {time.monotonic() + seconds + 5}: pass",
-                ]
-            )
-        since = time.monotonic()
-        time.sleep(seconds)
-        return judge(contender.key, watch, since, time.monotonic())
+def watch(contenders: Sequence[Contender], seconds: float, results: Results) -> None:
+    """Watch the owners of every contender's address while the machine is busy; ask `check` before and meanwhile."""
+    with standing(contenders, "hogs", results) as pairs:
+        time.sleep(CALM)
+        ask_all(pairs, "quiet", results)
+        with Space("hogs") as space, busy(space):
+            time.sleep(CALM)
+            since = time.monotonic()
+            ask_all(pairs, "two hogs", results)
+            time.sleep(max(0.0, since + seconds - time.monotonic()))
+            results.calms += [judge(one, since, time.monotonic()) for one in pairs]
 
 
-def judge(key: str, watch: OwnerWatch, since: float, end: float) -> Calm:
+@contextmanager
+def busy(space: Space) -> Iterator[list[Process]]:
+    """Both processors are wanted by somebody who never rests."""
+    hogs = [space.spawn([sys.executable, "-I", "-S", "-c", HOG]) for _ in range(HOGS)]
+    try:
+        yield hogs
+    finally:
+        for one in hogs:
+            one.stop()
+
+
+def judge(pair: Pair, since: float, end: float) -> Calm:
     """What the kernels told between two moments."""
-    changes = [one for one in watch.changes if one.address == SERVICE.address]
+    name = pair.nodes[0].name
+    changes = [one for one in pair.watch.changes if one.address == SERVICE.address]
     ends = [*(one.at for one in changes[1:]), end]
     spans = [(one, until - max(one.at, since)) for one, until in zip(changes, ends, strict=True) if until > since]
     return Calm(
-        key,
+        pair.contender.key,
         end - since,
-        sum(one.at > since and bool(one.owners - {"node1"}) for one in changes),
+        sum(one.at > since and bool(one.owners - {name}) for one in changes),
         sum(length for one, length in spans if not one.owners),
         sum(length for one, length in spans if len(one.owners) > 1),
     )
 
 
-@contextlib.contextmanager
-def watching() -> Iterator[OwnerWatch]:
-    """The kernels' own word on who has the address."""
-    watch = OwnerWatch([SERVICE.address])
-    try:
-        yield watch
-    finally:
-        watch.close()
+def ask_all(pairs: Sequence[Pair], when: str, results: Results) -> None:
+    """What `check` says of each profile's dead time, on the backup's node."""
+    for pair in pairs:
+        if pair.contender.ours:
+            with noted(results, "check", pair.contender):
+                results.checks.append(Checked(pair.contender.key, when, ask(pair.contender, pair.nodes[1])))
 
 
-def wait_for(watch: OwnerWatch, name: str) -> None:
-    """Until this node alone has the address."""
-    end = time.monotonic() + SETTLE_SECONDS
-    while watch.owners(SERVICE.address) != {name}:
-        if time.monotonic() > end:
-            raise RuntimeError(f"{name} does not own {SERVICE.address} alone within {SETTLE_SECONDS:.0f} s")
-        time.sleep(0.01)
+def ask(contender: Contender, node: Node) -> str:
+    """The line on the dead time, of a `check` that is run as the daemon is."""
+    argv, env = rivals.command(node, SERVICE, *contender.prefix, do="check", **contender.settings[1])
+    done = node.run([*argv, "--seconds", "0"], env=env)
+    lines = [line for line in done.stdout.splitlines() if DEAD_TIME in line]
+    if not lines:
+        raise RuntimeError(f"check said nothing of it: {done.stdout[-200:]}{done.stderr[-200:]}")
+    return " ".join(lines[0].split())

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from html import escape
 from math import log10
 
-from tests.bench.runs import Measured
+from tests.bench.results import Measured
 from tests.bench.table import EVENTS, rows
 
 WIDTH, LEFT, RIGHT, ROW, TOP = 860, 330, 30, 24, 46
-MOST = 10_000.0
+MOST = 100_000.0
 NAMESPACE = "http://www.w3.org/2000/svg"
-TICKS = (0, 1, 10, 100, 1000, 10_000)
+TICKS = (0, 1, 10, 100, 1000, 10_000, 100_000)
 OURS, RIVAL, INK, FAINT = "#0b6e4f", "#8a8f98", "#1f2933", "#d9dde3"
 
 

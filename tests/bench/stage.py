@@ -4,7 +4,7 @@ The better node is `node1`. What happened is read when the stage is closed; noth
 """
 
 import array
-import random
+import struct
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,6 +22,10 @@ HERE = Path(__file__).parent
 PROBES = "/run/probes"
 SETTLE_SECONDS = 20.0
 AFTER_SECONDS = 0.5
+DEAF_SECONDS = 90.0
+NO_GRATUITOUS_ARP = "7,32 0 0 28,7 0 0 0,32 0 0 38,28 0 0 0,21 0 1 0,6 0 0 2,6 0 0 0"
+"""Classic BPF for tc: an ARP packet whose sender and target are the same address is dropped, others pass."""
+
 SOURCE = slice(26, 30)
 """Of an IPv4 packet in an Ethernet frame."""
 
@@ -35,11 +39,12 @@ def serve_time(node: Node, folder: Path) -> None:
 class Stage:
     """``events`` is what was done; ``seen()`` what came of it."""
 
-    def __init__(self, contender: Contender, folder: Path, luck: random.Random) -> None:
+    def __init__(self, contender: Contender, folder: Path, phase: float, deaf: bool = False) -> None:
+        """``phase``: share of the interval after an advertisement at which events come; ``deaf``: the client is."""
         self.contender = contender
         self.events: list[Event] = []
         self._folder = folder
-        self._luck = luck
+        self._phase = phase
         self._daemons: dict[int, Process] = {}
         self._wall = time.time() - time.monotonic()
         self.network = Network()
@@ -50,6 +55,8 @@ class Stage:
             self._adverts = Capture(self.network.switch.pid, "br0", "ip proto 112")
             for node in self.nodes:
                 self._furnish(node)
+            if deaf:
+                self._deafen()
             argv = [executable, "-I", "-S", str(HERE / "prober.py"), SERVICE.address, PROBES]
             self._prober = self.client.spawn(argv, log=folder / "prober.log")
         except BaseException:
@@ -59,6 +66,13 @@ class Stage:
     def _furnish(self, node: Node) -> None:
         self.watch.attach(node)
         serve_time(node, self._folder)
+
+    def _deafen(self) -> None:
+        """No gratuitous ARP reaches the client; everything else does."""
+        port, run = self.client.port, self.network.switch.run
+        run(["tc", "qdisc", "add", "dev", port, "clsact"], check=True)
+        program = ["protocol", "arp", "bpf", "direct-action", "bytecode", NO_GRATUITOUS_ARP]
+        run(["tc", "filter", "add", "dev", port, "egress", *program], check=True)
 
     # -- the nodes
 
@@ -73,9 +87,21 @@ class Stage:
         return self._daemons[rank]
 
     def settle(self) -> None:
-        """Both run, the better one alone owns the address, and some of its interval has passed, by chance."""
+        """Both run, the better one alone owns the address, and the phase of its interval has come."""
         self._wait_for_owner(0)
-        time.sleep(max(1.0, 2 * self.contender.interval) + self._luck.random() * self.contender.interval)
+        time.sleep(max(1.0, 2 * self.contender.interval))
+        self._wait_for_phase()
+
+    def _wait_for_phase(self) -> None:
+        """So much of the interval after the master's next advertisement; where it is silent, any moment will do."""
+        seen, end = len(self._adverts.frames), time.monotonic() + 3 * self.contender.interval
+        while time.monotonic() < end:
+            mine = [one for one in self._adverts.frames[seen:] if one.data[SOURCE][3] == NUMBERS[0]]
+            if mine:
+                due = mine[0].time_ns / 1e9 - self._wall + self._phase * self.contender.interval
+                time.sleep(max(0.0, due - time.monotonic()))
+                return
+            time.sleep(0.0005)
 
     def _wait_for_owner(self, rank: int) -> None:
         wanted = frozenset({self.nodes[rank].name})
@@ -105,6 +131,29 @@ class Stage:
     def _cut(self) -> None:
         self.watch.detach(self.nodes[0].name)
         self.nodes[0].power_off()
+
+    def crash_for_the_deaf(self) -> None:
+        """The same; over when the client has an answer of the other node. Then all is as before, and it knows that."""
+        at = time.monotonic()
+        self._cut()
+        self._wait_for_answer(NUMBERS[1], at)
+        time.sleep(AFTER_SECONDS)
+        self.events.append(Event("deaf", at, time.monotonic(), *NUMBERS))
+        self.nodes[0].boot()
+        self._furnish(self.nodes[0])
+        self.start(0)
+        self._wait_for_owner(0)
+        self.client.run(["ip", "neigh", "flush", "dev", "eth0"], check=True)
+        self.settle()
+
+    def _wait_for_answer(self, number: int, since: float) -> None:
+        """Until the client has one of this node; what it has not by then it is taken to have at the end."""
+        latest = self.client.path(PROBES + ".latest")
+        while time.monotonic() < since + DEAF_SECONDS:
+            at, node = struct.unpack("=dd", latest.read_bytes())
+            if at > since and node == number:
+                return
+            time.sleep(0.005)
 
     def stop(self) -> None:
         """The master's daemon is told to end; it is started again later, and takes the address again."""
@@ -149,9 +198,9 @@ class Stage:
 
 
 @contextmanager
-def stage_for(contender: Contender, folder: Path, luck: random.Random) -> Iterator[Stage]:
+def stage_for(contender: Contender, folder: Path, phase: float, deaf: bool = False) -> Iterator[Stage]:
     """Both nodes run and the better one is master; gone afterwards."""
-    stage = Stage(contender, folder, luck)
+    stage = Stage(contender, folder, phase, deaf)
     try:
         stage.start(0)
         stage.start(1)

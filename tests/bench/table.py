@@ -3,17 +3,17 @@
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from tests.bench.contenders import CONTENDERS, Contender
-from tests.bench.cost import Cost, Hosts
+from tests.bench.contenders import BY_KEY, CONTENDERS, Contender
 from tests.bench.figures import Summary, summary
-from tests.bench.hogs import Calm
-from tests.bench.runs import Measured
+from tests.bench.results import Calm, Cost, Failure, Flooded, Hosts, Measured, Part
+from tests.bench.verdicts import spread
 
 EVENTS = {
     "crash": "power of the master lost",
     "stop": "SIGTERM to the master",
     "resign": "`resign` of the master",
     "return": "the better node comes back",
+    "deaf": "power of the master lost, for a client that misses every gratuitous ARP",
 }
 
 
@@ -55,11 +55,6 @@ def _told(one: Summary | None) -> Summary:
     return one
 
 
-def spread(one: Summary | None, digits: int = 0) -> str:
-    """Median [least-most]."""
-    return "-" if one is None else f"{one.median:.{digits}f} [{one.low:.{digits}f}-{one.high:.{digits}f}]"
-
-
 def ratio(row: Row, among: Iterable[Row]) -> str:
     """Ours against the best of the others in its class, by the requests lost."""
     others = [one.lost.median for one in among if not one.contender.ours and one.contender.group == row.contender.group]
@@ -91,35 +86,78 @@ def event_table(measured: Sequence[Measured], kind: str) -> str:
 
 def cost_table(costs: Iterable[Cost]) -> str:
     """Standing ready."""
-    titles = {one.key: one.title for one in CONTENDERS}
     lines = [
         "| contender | role | % of a core | RSS of the largest process, MiB | of all, MiB |",
         "|---|---|---|---|---|",
     ]
     lines += [
-        f"| {titles[one.contender]} | {one.role} | {one.cpu:.3f} | {one.rss:.1f} | {one.rss_all:.1f} |" for one in costs
+        f"| {BY_KEY[one.contender].title} | {one.role} | {one.cpu:.3f} | {one.rss:.1f} | {one.rss_all:.1f} |"
+        for one in costs
     ]
     return "\n".join(lines)
 
 
 def calm_table(calms: Iterable[Calm]) -> str:
     """False failovers under two hogs."""
-    titles = {one.key: f"{one.title} (dead {one.dead * 1000:.0f} ms)" for one in CONTENDERS}
-    lines = ["| contender | seconds | false failovers | nobody owned, ms | two owned, ms |", "|---|---|---|---|---|"]
+    lines = [
+        "| contender | dead time, ms | minutes | false failovers | an hour | nobody owned, ms | two owned, ms |",
+        "|---|---|---|---|---|---|---|",
+    ]
     lines += [
-        f"| {titles[one.contender]} | {one.seconds:.0f} | {one.moves} "
-        f"| {one.nobody * 1000:.1f} | {one.both * 1000:.1f} |"
+        f"| {BY_KEY[one.contender].title} | {BY_KEY[one.contender].dead * 1000:.0f} | {one.seconds / 60:.1f} "
+        f"| {one.moves} | {rate(one)} | {one.nobody * 1000:.1f} | {one.both * 1000:.1f} |"
         for one in calms
     ]
     return "\n".join(lines)
 
 
-def small_table(starts: Sequence[float], many: Hosts | None) -> str:
+def rate(calm: Calm) -> str:
+    """False failovers an hour; none seen bounds it only: three in so long would have been seen with 95 %."""
+    hours = calm.seconds / 3600
+    return f"{calm.moves / hours:.0f}" if calm.moves else f"< {3 / hours:.0f}"
+
+
+def small_table(starts: dict[str, list[float]], many: Hosts | None) -> str:
     """What is one number each."""
-    told = summary(one * 1000 for one in starts)
     lines = ["| property | measured |", "|---|---|"]
-    lines.append(f"| start of the command to the first possible advertisement, ms | {spread(told)} |")
+    for name, seen in starts.items():
+        told = summary(one * 1000 for one in seen)
+        lines.append(f"| {name}: start of the command to the first possible advertisement, ms | {spread(told)} |")
     if many is not None:
-        lines.append(f"| 255 virtual hosts at 98 ms in one process, % of a core | {many.cost.cpu:.1f} |")
+        lines.append(f"| {many.hosts} virtual hosts at 98 ms in one process: % of a core | {many.cpu:.1f} |")
         lines.append(f"| the same: timers late, 99 of 100 within, ms | {many.late_p99 * 1000:g} |")
+        lines.append(f"| the same: memory, MiB | {many.rss:.1f} |")
+        lines.append(f"| the same: start until all are master, s | {many.up:.1f} |")
+    return "\n".join(lines)
+
+
+def flood_table(floods: Iterable[Flooded]) -> str:
+    """Forged advertisements."""
+    lines = [
+        "| contender | flood from | wanted, a second | sent | false failovers | late: p99, worst (ms) | % of a core |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| {one.title} | {one.source} | {one.wanted:,.0f} | {one.pps:,.0f} | {one.moves} "
+        f"| {one.late_p99 * 1000:.1f}, {one.late_max * 1000:.1f} | {one.cpu * 100:.1f} |"
+        for one in floods
+    ]
+    return "\n".join(lines)
+
+
+def part_table(parts: Iterable[Part]) -> str:
+    """When, and what the machine was like."""
+    lines = ["| part | began | seconds | load before, after | stolen, s |", "|---|---|---|---|---|"]
+    lines += [
+        f"| {one.name} | {one.began} | {one.seconds:.0f} | {one.load_before:.1f}, {one.load_after:.1f} "
+        f"| {one.steal / 100:.1f} |"
+        for one in parts
+    ]
+    return "\n".join(lines)
+
+
+def failure_table(failures: Iterable[Failure]) -> str:
+    """What could not be measured."""
+    lines = ["| part | contender | why |", "|---|---|---|"]
+    lines += [f"| {one.part} | {one.contender} | {one.error.replace('|', '/')} |" for one in failures]
     return "\n".join(lines)
