@@ -205,6 +205,16 @@ def test_only_a_node_as_bad_as_a_fully_demoted_leaver_declines(demotion: int, le
     assert (node.state is State.BACKUP) is declines
 
 
+@pytest.mark.parametrize(("advskew", "declines"), [(254, True), (241, True), (239, False)])
+def test_a_node_that_is_worse_than_full_demotion_declines_for_it_would_be_told_to_go(
+    advskew: int, declines: bool
+) -> None:
+    node = backup(advskew, hears=240)
+    node.hear_goodbye(after=0.5)
+    node.run(0.3)
+    assert (node.state is State.BACKUP) is declines
+
+
 @pytest.mark.parametrize(("leaver", "declines"), [(180, True), (170, True), (159, False), (190, False)])
 def test_a_demoted_node_declines_when_the_leaver_may_be_demoted_as_much_and_is_no_worse(
     leaver: int, declines: bool

@@ -185,6 +185,17 @@ def test_a_backup_that_resigns_forgets_an_invitation() -> None:
     assert node.state is State.BACKUP
 
 
+@pytest.mark.parametrize(("first", "second"), [(5.0, 30.0), (30.0, 5.0)])
+def test_a_node_that_resigned_twice_rests_until_the_later_end(first: float, second: float) -> None:
+    node = master()
+    node.tell(on.ResignRequested(first))
+    resigned = node.now
+    node.tell(on.ResignRequested(second), after=0.1)
+    node.hear(150, after=0.0001)
+    assert node.status.resting_until is not None
+    assert node.status.resting_until - resigned == pytest.approx(30.1, abs=0.001)
+
+
 def test_a_rest_outlives_the_loss_of_the_carpdev() -> None:
     for node in (master(), Told(up=False)):
         node.tell(on.ResignRequested(10.0))
