@@ -15,6 +15,7 @@ from typing import Any, Final
 from sidecar import __version__
 from sidecar.app.board import NoticeBoard
 from sidecar.app.daemon import Daemon
+from sidecar.app.punctuality import Punctuality
 from sidecar.app.reload import Reloader
 from sidecar.app.signals import listen_to_signals
 from sidecar.app.vhost import VirtualHost
@@ -47,6 +48,7 @@ class Surface:
         self._reloader = Reloader(settings, daemon.vhosts)
         self._ntp = NtpWatch(parse_target(settings.ntp), self._ntp_demotes)
         self._wishes = Wishes(daemon.vhosts)
+        self._punctuality = Punctuality(self._reports)
         scope = Scope(nodes=settings.kubernetes_nodes, events=settings.kubernetes_events)
         board = NoticeBoard(self._reports, self._follow_hints, scope=scope)
         self._board = board if daemon.tells_kubernetes else None
@@ -65,7 +67,7 @@ class Surface:
         self._ntp.start()
         self._role_changed()
         listen_to_signals({signal.SIGHUP: self._reload, signal.SIGUSR1: self._dump})
-        for part in (self._control.start(), self._http.start(), self._reloader.watch()):
+        for part in (self._control.start(), self._http.start(), self._reloader.watch(), self._punctuality.watch()):
             self._spawn(part)
         if self._board is not None:
             self._spawn(self._board.run())

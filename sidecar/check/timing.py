@@ -11,22 +11,19 @@ from collections.abc import Iterator
 from threading import Thread
 from typing import Final
 
+from sidecar.app import punctuality
+from sidecar.app.punctuality import FIX, holds
 from sidecar.app.realtime import ask_for_realtime
-from sidecar.carp.config import master_down_us
 from sidecar.check.finding import Finding, ok, warning
 from sidecar.settings import VhostSettings
 
 SECONDS: Final = 1.0
 PERIOD: Final = 0.005
-MARGIN: Final = 3.0
-_FLOOR: Final = 0.035
-"""Seconds: the shortest dead time for which no false failover was seen under load (docs/benchmarks.md)."""
 
 
 def dead_time(settings: VhostSettings) -> float:
     """Seconds, by the rule of its dialect."""
-    config = settings.config
-    return master_down_us(config.advbase, config.advskew, config.dialect) / 1e6
+    return punctuality.dead_time(settings.config)
 
 
 def lateness() -> list[float]:
@@ -51,18 +48,12 @@ def _measure(late: list[float]) -> None:
     ctypes.CDLL(None).munlockall()
 
 
-def holds(late: list[float]) -> float:
-    """The shortest dead time that this host can be trusted with, seconds."""
-    return max(_FLOOR, MARGIN * late[-1])
-
-
 def judge(settings: VhostSettings, late: list[float]) -> Iterator[Finding]:
     """Whether the dead time of a virtual host is long enough here."""
-    dead, shortest = dead_time(settings), holds(late)
+    dead, shortest = dead_time(settings), holds(late[-1])
     subject = f"dead time of vhid {settings.config.vhid}"
     measured = f"timers here were up to {late[-1] * 1000:.1f} ms late, good for {shortest * 1000:.0f} ms"
     if dead < shortest:
-        fix = "raise advskew or advbase on every node, grant CAP_SYS_NICE, or give the host less to do"
-        yield warning(subject, f"{dead * 1000:.0f} ms; {measured}", fix)
+        yield warning(subject, f"{dead * 1000:.0f} ms; {measured}", FIX)
     else:
         yield ok(subject, f"{dead:.3f} s; {measured}")

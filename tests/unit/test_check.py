@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from sidecar.app.punctuality import holds
 from sidecar.check.finding import Level, ok, problem
 from sidecar.check.privileges import judge, permitted
 from sidecar.check.time_server import judge as judge_time
-from sidecar.check.timing import dead_time, holds
+from sidecar.check.timing import dead_time
 from sidecar.check.timing import judge as judge_timing
 from sidecar.ntp.probe import ProbeResult
 from sidecar.ntp.verdict import Miss
@@ -53,8 +54,8 @@ def test_the_dead_time_is_the_protocols_own(tmp_path: object) -> None:
 
 
 def test_a_host_that_is_late_is_trusted_with_a_multiple_only() -> None:
-    assert holds([0.001, 0.040]) == pytest.approx(0.120)
-    assert holds([0.0001]) == pytest.approx(0.035)
+    assert holds(0.040) == pytest.approx(0.120)
+    assert holds(0.0001) == pytest.approx(0.035)
 
 
 def test_a_dead_time_that_the_host_cannot_hold_is_a_warning(tmp_path: object) -> None:
