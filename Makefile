@@ -43,10 +43,12 @@ fuzz: setup ## inputs that break a promise, by libFuzzer (TARGET=receive SECONDS
 coverage: setup ## the core must be covered to its last branch
 	@$(BIN)/python -m pytest -q --cov=sidecar.carp --cov-branch --cov-report=term --cov-fail-under=100 $(wildcard $(PURE))
 
-# One cluster for all tests, so one process; what a failed test saw, the figures and the report stay in build/e2e.
+# A cluster for each of two processes, which mostly wait; a file's tests stay together, in order. E2E_JOBS=0
+# is one process, one cluster. What a failed test saw, the figures and the report stay in build/e2e.
+E2E_JOBS ?= 2
 e2e: e2e-root setup e2e-build ## the images, the chart and a real Kubernetes of three nodes, as root (ARGS=... for pytest)
 	@rm -rf build/e2e && mkdir -p build/e2e
-	@$(BIN)/python -m pytest --junit-xml=build/e2e/junit.xml -o junit_family=xunit1 $(if $(filter tests/%,$(ARGS)),,tests/chart tests/e2e) $(ARGS)
+	@$(BIN)/python -m pytest -n $(E2E_JOBS) --dist loadfile --junit-xml=build/e2e/junit.xml -o junit_family=xunit1 $(if $(filter tests/%,$(ARGS)),,tests/chart tests/e2e) $(ARGS)
 
 e2e-root:
 	@[ "$$(id -u)" = 0 ] || { echo "make e2e: makes namespaces, mounts and control groups, so it needs root: sudo make e2e" >&2; exit 1; }

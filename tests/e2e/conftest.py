@@ -1,6 +1,7 @@
-"""One cluster for all end-to-end tests. What it looked like when a test failed is kept in build/e2e/TEST.
+"""One cluster for all end-to-end tests of a process. What it looked like when a test failed is kept in build/e2e/TEST.
 
-CARP_E2E_NAME names the cluster (default: test), so that several runs can have one each at the same time.
+CARP_E2E_NAME names the cluster (default: test), so that several runs can have one each at the same time; with xdist
+each worker's has the worker's number besides.
 """
 
 import os
@@ -28,7 +29,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
     """Three Ready nodes and nothing in them. A test leaves it as it found it."""
-    made = Cluster(name=os.environ.get("CARP_E2E_NAME", "test"))
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw")
+    made = Cluster(name=os.environ.get("CARP_E2E_NAME", "test") + worker)
     try:
         made.up()
         yield made

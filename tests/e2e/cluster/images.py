@@ -3,6 +3,7 @@
 Importing an image once and sharing its files by hard links costs 0.4 s a node; importing it into each costs seconds.
 """
 
+import fcntl
 import hashlib
 import io
 import json
@@ -59,13 +60,14 @@ def seed(archives: Sequence[Path]) -> Path:
     parts = [_digest(path) for path in (pause.resolve(), *archives)]
     seeds = cache() / "seeds"
     made = seeds / hashlib.sha256("".join(parts).encode()).hexdigest()[:16]
-    if not made.exists():
-        seeds.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=seeds, prefix=".new-") as new:
-            _import_all(Path(new), pause, archives)
-            if not made.exists():  # another run may have made the same meanwhile
+    seeds.mkdir(parents=True, exist_ok=True)
+    with (cache() / "seeds.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # another run makes the same, or would clear away what this one is making
+        if not made.exists():
+            with tempfile.TemporaryDirectory(dir=seeds, prefix=".new-") as new:
+                _import_all(Path(new), pause, archives)
                 (Path(new) / "root").rename(made)
-        _forget_others(seeds, made)
+            _forget_others(seeds, made)
     return made
 
 
