@@ -28,18 +28,22 @@ RUN export DEBIAN_FRONTEND=noninteractive; \
 COPY requirements.txt /build/
 # Sources are compiled once, here: the root file system is read-only where this runs. `unchecked-hash`: nothing has to
 # look at a source's time or content at start. What the program never imports stays behind: pip, tests of packages, the
-# second Kubernetes client (asyncio's, 60 MB) with all that only it needs, highlighting of source code, and debug
-# symbols, if there is a `strip` or a network to get one. The Kubernetes models are generated: bytecode is enough of them.
+# second Kubernetes client (asyncio's, 60 MB) with all that only it needs, all of scapy but what reads captures (23 MB),
+# highlighting of source code, and debug symbols, if there is a `strip` or a network to get one. The Kubernetes models
+# are generated: bytecode is enough of them.
 RUN --mount=type=bind,target=/context \
     python3 -m venv --copies /opt/carp-sidecar && \
     if ls /context/wheels/*.whl >/dev/null 2>&1; then export PIP_NO_INDEX=1 PIP_FIND_LINKS=/context/wheels; fi && \
     /opt/carp-sidecar/bin/python3 -m pip install --quiet --disable-pip-version-check --no-cache-dir --no-compile \
         --no-deps --require-hashes --only-binary :all: -r /build/requirements.txt && \
-    /opt/carp-sidecar/bin/python3 -m pip uninstall --quiet --yes scapy pygments tzdata aiohttp aiohttp-retry \
+    /opt/carp-sidecar/bin/python3 -m pip uninstall --quiet --yes pygments tzdata aiohttp aiohttp-retry \
         aiohappyeyeballs aiosignal attrs frozenlist multidict propcache yarl setuptools pip && \
     find /opt/carp-sidecar/lib -type d \( -name tests -o -name test -o -name __pycache__ \) -prune -exec rm -rf {} + && \
     find /opt/carp-sidecar/bin -type f ! -name 'python3' -delete && \
     rm -rf /opt/carp-sidecar/lib/python3.*/site-packages/kubernetes/aio && \
+    find /opt/carp-sidecar/lib/python3.*/site-packages/scapy -mindepth 1 -maxdepth 1 $(printf '! -name %s.py ' \
+        __init__ base_classes compat config consts dadict data error main pton_ntop themes utils) ! -name libs \
+        ! -name VERSION -exec rm -rf {} + && \
     rm -rf /opt/carp-sidecar/include /opt/carp-sidecar/share /opt/carp-sidecar/lib64 && \
     if command -v strip >/dev/null; then find /opt/carp-sidecar/lib -name '*.so' -exec strip --strip-unneeded {} +; fi && \
     models="$(echo /opt/carp-sidecar/lib/python3.*/site-packages/kubernetes/client)" && \

@@ -12,9 +12,9 @@ from sidecar.carp.packet import decode
 from sidecar.check.finding import Finding, ok, problem, warning
 from sidecar.errors import SidecarError
 from sidecar.settings import Replay, VhostSettings
-from sidecar.sniff.capture import Frame
 from sidecar.sniff.diagnose import why_not
 from sidecar.sniff.dissect import Observation, dissect
+from sidecar.sniff.frame import Frame
 from sidecar.sniff.judge import Judge, Judged
 from sidecar.sniff.live import Tap
 

@@ -1,48 +1,51 @@
 """Capture files, frame by frame: pcap and pcapng, either byte order, plain or gzip, from a file or a pipe.
 
-Own code, because a damaged capture must be told from one that ends: scapy's readers stop in silence where a file is
-cut, and keep the interfaces of an earlier pcapng section. A frame is given out as soon as it is read.
+scapy reads them. Where a file is cut or damaged its readers stop in silence, as at the end, so they read from a stream
+that knows where a capture may end. Import this only to read one: scapy comes with it.
 """
 
 import gzip
+import logging
+import os
+import struct
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BufferedReader
-from struct import Struct
-from typing import Final, NamedTuple
+from typing import Final
 
-from sidecar.errors import SidecarError
-
-
-class CaptureError(SidecarError):
-    """A capture that cannot be read, or not any further."""
+from sidecar.sniff.frame import MAX_FRAME, CaptureError, Frame
 
 
-class Frame(NamedTuple):
-    """One frame: its ``number`` from 1, seconds since 1970 (None: not recorded), LINKTYPE, and the bytes captured."""
+@contextmanager
+def _homeless() -> Iterator[None]:
+    """scapy fills folders in the user's home when it is imported; whoever looks at a capture wants none."""
+    before = dict(os.environ)
+    os.environ.update(dict.fromkeys(("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME"), f"{os.devnull}/none"))
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
 
-    number: int
-    time: float | None
-    link_type: int
-    data: bytes
 
+with _homeless():
+    from scapy.error import Scapy_Exception
+    from scapy.utils import RawPcapNgReader, RawPcapReader
+
+logging.getLogger("scapy").setLevel(logging.CRITICAL + 1)  # what it warns of is an error here, or nobody's business
 
 _Record = tuple[float | None, int, bytes]
 
+_Found = tuple[bytes, RawPcapNgReader.PacketMetadata] | None
 _GZIP: Final = b"\x1f\x8b"
-_PCAP: Final[Mapping[bytes, tuple[str, int]]] = {  # byte order, ticks a second
-    b"\xa1\xb2\xc3\xd4": (">", 1_000_000),
-    b"\xd4\xc3\xb2\xa1": ("<", 1_000_000),
-    b"\xa1\xb2\x3c\x4d": (">", 1_000_000_000),
-    b"\x4d\x3c\xb2\xa1": ("<", 1_000_000_000),
-}
 _SECTION: Final = b"\x0a\x0d\x0d\x0a"
-_BYTE_ORDER: Final = {b"\x1a\x2b\x3c\x4d": ">", b"\x4d\x3c\x2b\x1a": "<"}
-_INTERFACE, _OLD_PACKET, _SIMPLE_PACKET, _PACKET = 1, 2, 3, 6
-_TSRESOL, _TSOFFSET = 9, 14
-MAX_FRAME: Final = 0x40000
-"""Bytes: libpcap's own limit; more is damage."""
+_SECRETS, _PROCESS = 10, 0x80000001
+_TSOFFSET: Final = 14
+_SIZE_AT, _DATA_AT = 12, 20
+"""In the blocks of a frame, the old and the present one alike."""
 _MAX_BLOCK: Final = 16 << 20
+_NO_LIMIT: Final = 0xFFFFFFFF
 
 
 class _Input:
@@ -52,31 +55,117 @@ class _Input:
         self._stream = stream
         self.name = name
         self.frame = 0
+        self.may_end = True
+        """The next read may find the end, and nothing before it."""
+        self.ended = False
 
     def wrong(self, what: str) -> CaptureError:
         before = f"after frame {self.frame}" if self.frame else "before its first frame"
         return CaptureError(f"capture {self.name} is damaged {before}: {what}")
 
-    def take(self, size: int, *, may_end: bool = False) -> bytes:
-        """Exactly ``size`` bytes; with ``may_end`` none at all where the capture ends in order."""
+    def read(self, size: int) -> bytes:
+        """Exactly ``size`` bytes, or none at all where the capture ends in order."""
+        if not 0 <= size <= _MAX_BLOCK:
+            raise self.wrong(f"the next block claims {size + 12} bytes")
         try:
             data = self._stream.read(size)
         except (OSError, EOFError, zlib.error) as error:
             raise self.wrong(str(error)) from error
-        if len(data) < size and (data or not may_end):
+        if len(data) < size and (data or not self.may_end):
             raise self.wrong(f"it was cut short, {size - len(data)} of {size} bytes are missing")
+        self.ended, self.may_end = len(data) < size, False
         return data
+
+
+class _Plain(RawPcapReader):
+    """A pcap file."""
+
+    f: _Input  # type: ignore[assignment] # of a file it only wants read()
+
+    def record(self) -> _Record:
+        """The next frame; ``EOFError`` when there is none."""
+        self.f.may_end = True
+        data, about = self._read_packet(MAX_FRAME)
+        if about.caplen > len(data):
+            raise self.f.wrong(f"the next frame claims {about.caplen} bytes")
+        return about.sec + about.usec / (1_000_000_000 if self.nano else 1_000_000), self.linktype & 0xFFFF, data
+
+
+class _Sections(RawPcapNgReader):
+    """A pcapng file. Interfaces are numbered anew in each section, and a frame is as long as it says."""
+
+    f: _Input  # type: ignore[assignment] # of a file it only wants read()
+
+    def __init__(self, filename: str, source: _Input, magic: bytes) -> None:
+        self._offsets: list[int] = []
+        self._interface = 0
+        super().__init__(filename, source, magic)  # type: ignore[arg-type]
+        for kind in (_SECRETS, _PROCESS):
+            del self.blocktypes[kind]
+
+    def record(self) -> _Record:
+        """The next frame; ``EOFError`` when there is none."""
+        data, about = self._read_packet(MAX_FRAME)
+        if about.tshigh is None:
+            return None, about.linktype, data
+        ticks = about.tshigh << 32 | about.tslow
+        return self._offsets[self._interface] + ticks / about.tsresol, about.linktype, data
+
+    def _read_block(self, size: int = MAX_FRAME) -> _Found:
+        self.f.may_end = True
+        return super()._read_block(size)
+
+    def _read_block_shb(self) -> None:
+        self.interfaces, self._offsets = [], []
+        super()._read_block_shb()
+
+    def _read_block_idb(self, block: bytes, size: int) -> None:
+        """With the time's offset, which scapy does not know, and 0 for no limit."""
+        super()._read_block_idb(block, size)
+        link_type, most, options = self.interfaces[-1]
+        self.interfaces[-1] = (link_type, most or _NO_LIMIT, options)
+        offset = self._read_options(block[8:]).get(_TSOFFSET)
+        known = offset if isinstance(offset, bytes) and len(offset) == 8 else bytes(8)
+        self._offsets.append(struct.unpack(self.endian + "q", known)[0])
+
+    def _read_block_epb(self, block: bytes, size: int) -> _Found:
+        self._check_size(block)
+        return super()._read_block_epb(block, size)
+
+    def _read_block_pkt(self, block: bytes, size: int) -> _Found:
+        self._check_size(block)
+        return super()._read_block_pkt(block, size)
+
+    def _check_size(self, block: bytes) -> None:
+        if len(block) >= _DATA_AT:
+            (size,) = struct.unpack_from(self.endian + "I", block, _SIZE_AT)
+            if size > len(block) - _DATA_AT:
+                raise self.f.wrong(f"a frame claims {size} bytes in a block of {len(block)}")
+
+    def _check_interface_id(self, number: int) -> bool:
+        if number >= len(self.interfaces):
+            raise self.f.wrong(f"a frame names interface {number} of {len(self.interfaces)}")
+        self._interface = number
+        return True
 
 
 def read_capture(stream: BufferedReader, name: str) -> Iterator[Frame]:
     """Every frame of a capture. ``CaptureError`` where it cannot be read on, after the frames before that."""
     source = _Input(gzip.GzipFile(fileobj=stream) if _starts_compressed(stream) else stream, name)
-    magic = source.take(4, may_end=True)
+    magic = source.read(4)
     if not magic:
         raise CaptureError(f"capture {name} is empty: not even the header of a pcap file")
-    for number, record in enumerate(_records(source, magic), start=1):
-        source.frame = number
-        yield Frame(number, *record)
+    reader = _reader(source, magic)
+    while True:
+        try:
+            record = reader.record()
+        except EOFError as error:
+            if source.ended:
+                return
+            why = "a block's two lengths differ" if error.args else "a block is too short for its kind"
+            raise source.wrong(why) from error
+        source.frame += 1
+        yield Frame(source.frame, *record)
 
 
 def _starts_compressed(stream: BufferedReader) -> bool:
@@ -86,130 +175,16 @@ def _starts_compressed(stream: BufferedReader) -> bool:
         return False  # the first read says it better
 
 
-def _records(source: _Input, magic: bytes) -> Iterator[_Record]:
-    if magic in _PCAP:
-        return _pcap(source, *_PCAP[magic])
-    if magic == _SECTION:
-        return _Sections(source).records()
-    raise CaptureError(
-        f"{source.name} is no capture: it starts with {magic.hex()}, neither pcap nor pcapng; "
-        "write one with tcpdump -w, dumpcap or Wireshark"
-    )
-
-
-def _pcap(source: _Input, order: str, ticks: int) -> Iterator[_Record]:
-    *_, link_type = Struct(order + "HHiIII").unpack(source.take(20))
-    header = Struct(order + "IIII")
-    while head := source.take(header.size, may_end=True):
-        seconds, fraction, size, _ = header.unpack(head)
-        if size > MAX_FRAME:
-            raise source.wrong(f"the next frame claims {size} bytes")
-        yield seconds + fraction / ticks, link_type & 0xFFFF, source.take(size)
-
-
-class _Interface(NamedTuple):
-    link_type: int
-    snaplen: int
-    ticks: int
-    offset: int
-
-
-class _Sections:
-    """The blocks of a pcapng file. Interfaces are numbered anew in each section."""
-
-    def __init__(self, source: _Input) -> None:
-        self._source = source
-        self._interfaces: list[_Interface] = []
-        self._order = ">"
-        self._readers: Mapping[int, Callable[[bytes], _Record]] = {
-            _OLD_PACKET: self._old_packet,
-            _SIMPLE_PACKET: self._simple_packet,
-            _PACKET: self._packet,
-        }
-
-    def records(self) -> Iterator[_Record]:
-        """Starts behind the four bytes that told a section header."""
-        kind = _SECTION
-        while kind:
-            if kind == _SECTION:
-                self._begin_section()
-            else:
-                number = int.from_bytes(kind, "big" if self._order == ">" else "little")
-                yield from self._block(number, self._body(self._source.take(4)))
-            kind = self._source.take(4, may_end=True)
-
-    def _begin_section(self) -> None:
-        length = self._source.take(4)
-        mark = self._source.take(4)
-        if mark not in _BYTE_ORDER:
-            raise self._source.wrong(f"a section has the byte order mark {mark.hex()}")
-        self._order = _BYTE_ORDER[mark]
-        self._interfaces = []
-        self._body(length, mark)
-
-    def _body(self, length: bytes, begun: bytes = b"") -> bytes:
-        """What stands between a block's two lengths, without the bytes that were read already."""
-        (total,) = self._unpack("I", length)
-        if total % 4 or not 12 + len(begun) <= total <= _MAX_BLOCK:
-            raise self._source.wrong(f"the next block claims {total} bytes")
-        body = self._source.take(total - 12 - len(begun))
-        if self._source.take(4) != length:
-            raise self._source.wrong("a block's two lengths differ")
-        return body
-
-    def _block(self, kind: int, body: bytes) -> Iterator[_Record]:
-        if kind == _INTERFACE:
-            self._interfaces.append(self._interface(body))
-        elif kind in self._readers:
-            yield self._readers[kind](body)
-
-    def _interface(self, body: bytes) -> _Interface:
-        link_type, _, snaplen = self._unpack("HHI", body)
-        ticks, offset = 1_000_000, 0
-        for code, value in self._options(body[8:]):
-            if code == _TSRESOL and value:
-                ticks = (2 if value[0] & 0x80 else 10) ** (value[0] & 0x7F)
-            elif code == _TSOFFSET and len(value) == 8:
-                (offset,) = self._unpack("q", value)
-        return _Interface(link_type, snaplen, ticks, offset)
-
-    def _options(self, data: bytes) -> Iterator[tuple[int, bytes]]:
-        while len(data) >= 4:
-            code, size = self._unpack("HH", data)
-            yield code, data[4 : 4 + size]
-            data = data[4 + size + -size % 4 :]
-
-    def _packet(self, body: bytes) -> _Record:
-        number, high, low, size, _ = self._unpack("IIIII", body)
-        return self._timed(number, high << 32 | low, body, size)
-
-    def _old_packet(self, body: bytes) -> _Record:
-        number, _, high, low, size, _ = self._unpack("HHIIII", body)
-        return self._timed(number, high << 32 | low, body, size)
-
-    def _timed(self, number: int, ticks: int, body: bytes, size: int) -> _Record:
-        interface = self._interface_of(number)
-        return interface.offset + ticks / interface.ticks, interface.link_type, self._bytes(body, 20, size)
-
-    def _simple_packet(self, body: bytes) -> _Record:
-        """No time, and the interface is the first. What is captured ends at the snaplen; 0 is no limit."""
-        (size,) = self._unpack("I", body)
-        interface = self._interface_of(0)
-        captured = min(size, interface.snaplen or size)
-        return None, interface.link_type, self._bytes(body, 4, captured)
-
-    def _interface_of(self, number: int) -> _Interface:
-        if number >= len(self._interfaces):
-            raise self._source.wrong(f"a frame names interface {number} of {len(self._interfaces)}")
-        return self._interfaces[number]
-
-    def _bytes(self, body: bytes, start: int, size: int) -> bytes:
-        if start + size > len(body):
-            raise self._source.wrong(f"a frame claims {size} bytes in a block of {len(body)}")
-        return body[start : start + size]
-
-    def _unpack(self, layout: str, data: bytes) -> tuple[int, ...]:
-        reader = Struct(self._order + layout)
-        if len(data) < reader.size:
-            raise self._source.wrong(f"a block of {len(data)} bytes is too short for its kind")
-        return reader.unpack_from(data)
+def _reader(source: _Input, magic: bytes) -> _Plain | _Sections:
+    kind = _Sections if magic == _SECTION else _Plain
+    try:
+        # Not by scapy's metaclass, which opens files itself and goes back in them: this may be a pipe.
+        reader: _Plain | _Sections = type.__call__(kind, source.name, source, magic)
+    except Scapy_Exception as error:
+        if kind is _Sections:
+            raise source.wrong("its first section has no right header") from error
+        raise CaptureError(
+            f"{source.name} is no capture: it starts with {magic.hex()}, neither pcap nor pcapng; "
+            "write one with tcpdump -w, dumpcap or Wireshark"
+        ) from error
+    return reader

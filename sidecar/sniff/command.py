@@ -16,8 +16,8 @@ from io import BufferedReader
 from typing import Final
 
 from sidecar.errors import ConfigError, SidecarError
-from sidecar.sniff.capture import CaptureError, Frame, read_capture
 from sidecar.sniff.dissect import LINK_TYPES, dissect
+from sidecar.sniff.frame import CaptureError, Frame
 from sidecar.sniff.judge import Judge, Judged
 from sidecar.sniff.live import Tap
 from sidecar.sniff.options import Options, read_options
@@ -74,6 +74,8 @@ def _listen(interface: str, options: Options, output: "_Output") -> None:
 
 
 def _read(path: str, options: Options, output: "_Output") -> None:
+    from sidecar.sniff.capture import read_capture  # and scapy
+
     name = "on standard input" if path == "-" else path
     with _opened(path) as stream:
         frames = _Intelligible(read_capture(stream, name))

@@ -15,8 +15,8 @@ from sidecar.carp.constants import HEADER_LENGTH, VERSION
 from sidecar.carp.freshness import Freshness
 from sidecar.carp.packet import Advertisement, checksum_is_good, decode, pseudo_checksum_is_good
 from sidecar.carp.receive import Datagram, DropReason, Receiver, Speaker, check_form, is_multicast, speaker_of
-from sidecar.sniff.capture import Frame
 from sidecar.sniff.dissect import Observation
+from sidecar.sniff.frame import Frame
 from sidecar.sniff.vrrp import Vrrp, parse_vrrp, whole_checksum
 
 

@@ -13,8 +13,8 @@ from types import TracebackType
 from typing import Final, NamedTuple, Self
 
 from sidecar.errors import ConfigError, HostError
-from sidecar.sniff.capture import MAX_FRAME, Frame
 from sidecar.sniff.dissect import ETHERNET, RAW_IP, dissect
+from sidecar.sniff.frame import MAX_FRAME, Frame
 
 _ETH_P_ALL: Final = 3
 _SOL_PACKET, _ADD_MEMBERSHIP, _STATISTICS, _AUXDATA = 263, 1, 6, 8

@@ -11,9 +11,11 @@ from pathlib import Path
 from sidecar.errors import ConfigError
 from sidecar.ntp.packet import COOKIE_LENGTH, Refusal, Reply, check
 from sidecar.ntp.verdict import HealthLedger
-from sidecar.settings import again, between, file, load, model, read_passphrases, rules
-from sidecar.sniff.capture import CaptureError, read_capture
+from sidecar.settings import between, file, model, read_passphrases, rules
+from sidecar.settings.load import load
+from sidecar.sniff.capture import read_capture
 from sidecar.sniff.dissect import dissect
+from sidecar.sniff.frame import CaptureError
 from sidecar.sniff.judge import Judge
 from sidecar.sniff.render import as_json, as_text
 from sidecar.sniff.summary import Summary
@@ -65,7 +67,7 @@ def settings(data: bytes) -> None:
         hidden = SECRET.encode() not in environ + config  # as a value of a setting it may well be told
         _is_said_well(error, SECRET if hidden else "\0")
         return
-    assert again(loaded) == loaded
+    assert load(loaded.given.flags, loaded.given.environ) == loaded
     vhids = [vhost.config.vhid for vhost in loaded.vhosts]
     assert len(set(vhids)) == len(vhids)
     assert all(0 < vhid < 256 for vhid in vhids)

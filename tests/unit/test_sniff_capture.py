@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from scapy.layers.l2 import Ether
 from scapy.utils import PcapNgWriter, PcapWriter, RawPcapNgReader, RawPcapReader
 
-from sidecar.sniff.capture import CaptureError, Frame, read_capture
+from sidecar.sniff.capture import read_capture
+from sidecar.sniff.frame import CaptureError, Frame
 
 TIMES = [1_700_000_000.000001, 1_700_000_000.5, 1_700_000_002.999999]
 FRAMES = [bytes([number]) * size for number, size in enumerate((60, 61, 1514))]
@@ -191,10 +192,16 @@ def test_arbitrary_bytes_give_frames_or_a_capture_error(start: bytes, rest: byte
         (b"\xd4\xc3", "damaged before its first frame: it was cut short, 2 of 4 bytes are missing"),
         (b"#!/bin/sh\n", "a.pcap is no capture: it starts with 23212f62"),
         (pcap()[:-1], "damaged after frame 2: it was cut short, 1 of 1514 bytes are missing"),
-        (pcap() + struct.pack("<IIII", 0, 0, 1 << 20, 1 << 20), "damaged after frame 3: the next frame claims 1048576"),
+        (pcap() + struct.pack("<IIII", 0, 0, 1 << 20, 1 << 20), "damaged after frame 3: it was cut short, "),
+        (pcap() + struct.pack("<IIII", 0, 0, 1 << 20, 1 << 20) + bytes(1 << 20), "the next frame claims 1048576 bytes"),
         (section() + packet(b"a", 0), "a frame names interface 0 of 0"),
-        (section()[:8] + b"\0\0\0\0" + section()[12:], "byte order mark 00000000"),
-        (section() + struct.pack("<II", 1, 13), "the next block claims 13 bytes"),
+        (
+            section()[:8] + b"\0\0\0\0" + section()[12:],
+            "damaged before its first frame: its first section has no right header",
+        ),
+        (section() + struct.pack("<II", 1, 13), "it was cut short, 1 of 1 bytes are missing"),
+        (section() + struct.pack("<II", 1, 1 << 31), "the next block claims 2147483648 bytes"),
+        (section() + struct.pack("<II", 1, 3), "too short for its kind"),
         (section() + interface()[:-4] + b"\0\0\0\0", "two lengths differ"),
         (section() + block("<", 6, b"\0" * 8), "too short for its kind"),
         (section() + interface() + block("<", 6, struct.pack("<IIIII", 0, 0, 0, 99, 99)), "claims 99 bytes in a block"),

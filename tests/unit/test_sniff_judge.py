@@ -16,8 +16,8 @@ from sidecar.carp.config import Address, Config, Family
 from sidecar.carp.freshness import Freshness
 from sidecar.carp.packet import Advertisement, encode
 from sidecar.carp.receive import Accepted, Datagram, Receiver
-from sidecar.sniff.capture import Frame
 from sidecar.sniff.dissect import Observation
+from sidecar.sniff.frame import Frame
 from sidecar.sniff.judge import Judge, Judged, Record
 from sidecar.sniff.render import as_json, as_text
 from sidecar.sniff.summary import Summary

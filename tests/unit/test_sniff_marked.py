@@ -9,8 +9,8 @@ from sidecar.carp.freshness import Freshness
 from sidecar.carp.packet import decode, encode
 from sidecar.carp.receive import Datagram
 from sidecar.carp.transmit import Transmitter
-from sidecar.sniff.capture import Frame
 from sidecar.sniff.dissect import Observation
+from sidecar.sniff.frame import Frame
 from sidecar.sniff.judge import Judge, Record
 
 KEY = Key(b"secret")

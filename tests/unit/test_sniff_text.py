@@ -9,8 +9,8 @@ from sidecar.carp.auth import Authenticator, Key
 from sidecar.carp.config import Address, Family
 from sidecar.carp.packet import Advertisement, encode
 from sidecar.carp.receive import Datagram
-from sidecar.sniff.capture import Frame
 from sidecar.sniff.dissect import Observation
+from sidecar.sniff.frame import Frame
 from sidecar.sniff.judge import Judge, Judged
 from sidecar.sniff.render import as_text
 from sidecar.sniff.summary import Summary
