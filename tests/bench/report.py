@@ -110,7 +110,7 @@ def profile_table(results: Results) -> str:
     said = {(one.contender, one.when): one.said for one in results.checks}
     for one in PROFILES:
         calm, key = calms.get(one.contender), one.contender
-        told = f"{rate(calm)} ({calm.moves} in {calm.seconds / 60:.0f} min)" if calm else "-"
+        told = f"{rate(calm)} ({calm.moves} in {calm.seconds / 60:.1f} min)" if calm else "-"
         checks = " | ".join(verdict_of(said.get((key, when), "-")) for when in ("quiet", "two hogs"))
         lines.append(
             f"| `{one.name}` | {one.settings} | {BY_KEY[key].dead * 1000:.0f} | {one.needs} | {told} | {checks} |"
@@ -119,9 +119,9 @@ def profile_table(results: Results) -> str:
 
 
 def verdict_of(line: str) -> str:
-    """What `check` said, without the subject."""
-    word, _, rest = line.partition(" ")
-    return f"{word}: {rest.partition('dead time of vhid')[2].lstrip(' 0123456789:')}" if rest else line
+    """What `check` said, without the subject: "ok: 3.004 s; timers here were up to 0.2 ms late, good for 35 ms"."""
+    subject, _, found = line.partition(": ")
+    return f"{subject.split()[0]}: {found}" if found else line
 
 
 def headlines(results: Results) -> str:

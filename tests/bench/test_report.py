@@ -36,7 +36,7 @@ def run() -> Results:
     results.starts = {"carp-sidecar": [0.2, 0.21], "keepalived": [0.02], "ucarp": [0.04]}
     results.hosts = Hosts(255, 12.0, 60.0, 10.0, 0.003)
     results.calms = [Calm(key, 600.0, 0, 0.0, 0.0) for key in BY_KEY]
-    results.checks = [Checked("ours-fastest", "quiet", "OK dead time of vhid 10: 0.035 s; timers were on time")]
+    results.checks = [Checked("ours-fastest", "quiet", "ok dead time of vhid 10: 0.035 s; timers were on time")]
     results.floods = [
         Flooded("carp-sidecar, 20 ms", True, source, 50_000.0, 40_000.0, 0, 0.001, 0.001, 0.02)
         for source in ("one stranger", "the master itself")
@@ -86,6 +86,12 @@ def test_results_are_the_same_after_they_were_kept() -> None:
 def test_nothing_seen_in_ten_minutes_bounds_the_rate_only() -> None:
     assert rate(Calm("ours-1s", 600.0, 0, 0.0, 0.0)) == "< 18"
     assert rate(Calm("ours-1s", 600.0, 2, 0.0, 0.0)) == "12"
+
+
+def test_a_profile_says_what_check_said_of_it() -> None:
+    table = report.profile_table(run())
+    assert "| ok: 0.035 s; timers were on time | - |" in table
+    assert all(f"| `{one.name}` |" in table for one in report.PROFILES)
 
 
 def test_phases_cover_the_interval_evenly_and_are_the_same_again() -> None:
