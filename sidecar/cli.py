@@ -15,8 +15,6 @@ from sidecar.errors import ConfigError, SidecarError
 from sidecar.settings.table import CONFIG, SETTINGS, Setting, env_name, flag_name
 
 if TYPE_CHECKING:
-    from sidecar.settings import RunSettings
-
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
 
 PROGRAM: Final = "carp-sidecar"
@@ -62,24 +60,23 @@ def _fail(error: SidecarError, code: int) -> int:
 
 
 def _run_command(args: argparse.Namespace) -> int:
-    settings = _settings(args)
-    from sidecar.app.main import run
+    from sidecar.settings.apart import Judging
 
-    return run(settings)
+    judging = Judging(_flags(args), os.environ)
+    from sidecar.app.main import run  # meanwhile
+
+    return run(judging.outcome())
 
 
-def _settings(args: argparse.Namespace) -> "RunSettings":
-    from sidecar.settings import load
-
-    keys = (*(row.key for row in SETTINGS), CONFIG)
-    return load({key: getattr(args, key) for key in keys}, os.environ)
+def _flags(args: argparse.Namespace) -> dict[str, str | None]:
+    return {key: getattr(args, key) for key in (*(row.key for row in SETTINGS), CONFIG)}
 
 
 def _check(args: argparse.Namespace) -> int:
-    settings = _settings(args)
     from sidecar.check import command
+    from sidecar.settings import load
 
-    return command.main(settings, args.seconds)
+    return command.main(load(_flags(args), os.environ), args.seconds)
 
 
 def _status(args: argparse.Namespace) -> int:

@@ -17,7 +17,7 @@ from sidecar.carp.auth import Key
 from sidecar.carp.config import Config
 from sidecar.errors import ConfigError, SidecarError
 from sidecar.runtime.aside import Aside
-from sidecar.settings.load import again
+from sidecar.settings.apart import again
 from sidecar.settings.passphrases import read_passphrases
 from sidecar.settings.values import RunSettings, VhostSettings
 

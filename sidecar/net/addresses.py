@@ -12,10 +12,9 @@ import socket
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
-
 from sidecar.carp.config import Address
 from sidecar.net.interface import IFA_F_NOPREFIXROUTE
+from sidecar.net.pyroute import ifaddrmsg
 from sidecar.net.rtnl import NLM_F_ACK, NLM_F_CREATE, NLM_F_REPLACE, Rtnl, message
 
 RTM_NEWADDR: Final = 20

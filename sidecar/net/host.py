@@ -11,8 +11,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from pyroute2.netlink.exceptions import NetlinkError
-
 from sidecar.carp.config import Address, Family
 from sidecar.errors import ConfigError, HostError
 from sidecar.net import macvlan, routing, sysctls
@@ -20,6 +18,7 @@ from sidecar.net.frames import format_mac, virtual_mac
 from sidecar.net.interface import Interface
 from sidecar.net.keepsake import Keepsake
 from sidecar.net.kernel import Kernel, look
+from sidecar.net.pyroute import NetlinkError
 
 _log: Final = logging.getLogger(__name__)
 

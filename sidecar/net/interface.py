@@ -8,11 +8,9 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any, Final
 
-from pyroute2 import IPRoute
-from pyroute2.netlink.exceptions import NetlinkError
-
 from sidecar.carp.config import Address, Family
 from sidecar.errors import ConfigError
+from sidecar.net.pyroute import IPRoute, NetlinkError
 
 IFF_UP: Final = 0x1
 IFF_LOWER_UP: Final = 0x10000

@@ -12,11 +12,10 @@ from collections.abc import Collection, Iterator
 from functools import cached_property
 from typing import Any, Final
 
-from pyroute2 import IPRoute
-
 from sidecar.carp.config import Address
 from sidecar.errors import ExhaustedError
 from sidecar.net.interface import Interface, InterfaceAddress, find, interface_address
+from sidecar.net.pyroute import IPRoute
 from sidecar.net.rtnl import Rtnl
 
 FAMILIES: Final = {4: socket.AF_INET, 6: socket.AF_INET6}

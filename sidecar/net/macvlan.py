@@ -13,14 +13,12 @@ from collections.abc import Iterable
 from struct import pack
 from typing import Any, Final
 
-from pyroute2 import IPRoute
-from pyroute2.netlink.exceptions import NetlinkError
-
 from sidecar.errors import HostError
 from sidecar.net import bpf, sysctls
 from sidecar.net.frames import format_mac, virtual_mac
 from sidecar.net.interface import Interface, link_named
 from sidecar.net.kernel import Kernel
+from sidecar.net.pyroute import IPRoute, NetlinkError
 from sidecar.net.rtnl import NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, Rtnl, attribute, message, nested, u32
 
 _RTM_DELLINK, _RTM_NEWQDISC, _RTM_NEWTFILTER = 17, 36, 44

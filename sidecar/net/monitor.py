@@ -9,11 +9,10 @@ import socket
 import struct
 from typing import Any, Final, Protocol
 
-from pyroute2.netlink.rtnl.marshal import MarshalRtnl
-
 from sidecar.errors import HostError
 from sidecar.net import bpf
 from sidecar.net.interface import IFF_LOWER_UP, IFF_UP
+from sidecar.net.pyroute import MarshalRtnl
 from sidecar.net.readable import Readable
 from sidecar.net.rtnl import messages
 

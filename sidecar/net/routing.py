@@ -11,11 +11,10 @@ from ipaddress import ip_address, ip_network
 from struct import pack
 from typing import Any, Final
 
-from pyroute2.netlink.exceptions import NetlinkError
-
 from sidecar.carp.config import Address
 from sidecar.errors import HostError
 from sidecar.net.kernel import FAMILIES, Kernel
+from sidecar.net.pyroute import NetlinkError
 from sidecar.net.rtnl import NLM_F_ACK, NLM_F_CREATE, NLM_F_REPLACE, attribute, message, u32
 
 _BASE: Final = 112 << 24

@@ -11,9 +11,8 @@ from collections.abc import Mapping
 from struct import pack
 from typing import Any, Final
 
-from pyroute2 import IPRoute
-
 from sidecar.errors import HostError
+from sidecar.net.pyroute import IPRoute
 from sidecar.net.rtnl import NLM_F_ACK, Rtnl, attribute, message, nested, u32
 
 RTM_SETLINK: Final = 19

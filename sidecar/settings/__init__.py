@@ -4,8 +4,9 @@ Nothing outside this package reads the environment. Importing it is cheap; the v
 """
 
 from sidecar.settings.advskew import auto_advskew
+from sidecar.settings.apart import again
 from sidecar.settings.control import control_path
-from sidecar.settings.load import again, load
+from sidecar.settings.load import load
 from sidecar.settings.passphrases import read_passphrases
 from sidecar.settings.problems import ConfigErrors
 from sidecar.settings.values import Kubernetes, Log, LogLevel, MacMode, Readiness, Replay, RunSettings, VhostSettings

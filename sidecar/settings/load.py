@@ -45,11 +45,6 @@ def load(flags: Mapping[str, str | None], environ: Mapping[str, str]) -> RunSett
     return _settings(model, config_file, given)
 
 
-def again(settings: RunSettings) -> RunSettings:
-    """The same flags and environment, with the files as they are now. ``ConfigError`` when they became invalid."""
-    return load(settings.given.flags, settings.given.environ)
-
-
 def _layers(flags: Mapping[str, str | None], environ: Mapping[str, str]) -> tuple[Path | None, list[Layer]]:
     layers = [flags_layer(flags), environment_layer(environ)]
     key, name = flag_name(CONFIG), flags.get(CONFIG)
