@@ -72,7 +72,8 @@ class Fates:
             late += 1.5 * max(map(interval, self.cluster.nodes))
         whole = max(self._whole_since, self._horizon)
         nodes = self.cluster.nodes
-        rests = max((node.resting_until for node in nodes if node.resting_until <= self.cluster.now), default=0.0)
+        now = self.cluster.now  # a rest ends in the second before `resting_until`, which is on the safe side
+        rests = max((min(node.resting_until, now) for node in nodes if node.resting_until - 1.0 <= now), default=0.0)
         still = max(self._touched_at, rests, *(node.disturbed_at for node in nodes))
         return Circumstances(whole, still, late, RECORDED if self.adversary else 0.0)
 
