@@ -67,6 +67,7 @@ class Promises:
         _a_new_master_owns_before_it_speaks(effects)
         for effect in effects:
             if isinstance(effect, StateChanged):
+                node.waited = dead_time(node)
                 _a_change_has_its_cause(node, effect, event, now)
 
     def applied(self, node: Node, now: float) -> None:
@@ -213,7 +214,8 @@ def somebody_owns(scene: Scene, known: Circumstances) -> None:
         return
     ranks = [rank_of(node) for node in able]
     collisions = 2 if len(set(ranks)) < len(ranks) else 1
-    bound = collisions * (max(map(longest_silence, able)) + known.late) + known.played + EPSILON
+    silence = max(max(longest_silence(node), node.waited) for node in able)
+    bound = collisions * (silence + known.late) + known.played + EPSILON
     since = max(known.whole_since, min(map(undisturbed_since, able)))
     for start, end in gaps(scene, since):
         promise(

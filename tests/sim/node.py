@@ -131,6 +131,8 @@ class Node:
         self.inbox: list[Message] = []
         self.armed = math.inf
         self.bow_outs = self.sent = 0
+        self.waited = 0.0
+        """Its dead time (s) when it last changed its state: what demoted it may be forgiven since."""
         self.slowest = 0.0
         """The longest interval (s) of an earlier configuration."""
         self.spoke_at = self.since = -math.inf
