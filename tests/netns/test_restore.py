@@ -32,7 +32,11 @@ MODES = pytest.mark.parametrize("mac", ["virtual", "interface"])
 
 
 def host(member: Member) -> str:
-    """Everything the kernel says of its network, without clocks that tick by themselves."""
+    """Everything the kernel says of its network, without clocks that tick by themselves.
+
+    The carrier of a cable that was just plugged in shows up a moment later, and not at once to everybody.
+    """
+    until(lambda: "NO-CARRIER" not in member.node.run(["ip", "link"]).stdout, 5, "its cable has a carrier")
     parts = []
     for command in COMMANDS:
         done = member.node.run(command)
