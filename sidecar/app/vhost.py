@@ -12,16 +12,17 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from sidecar.app.conflicts import ConflictWatch
+from sidecar.app.dialect import DialectWatch
 from sidecar.app.observer import ElectionObserver
 from sidecar.carp import events as on
 from sidecar.carp.auth import Authenticator, Key
-from sidecar.carp.config import Address, Config, interval_us
+from sidecar.carp.config import Address, Config, Dialect, interval_us
 from sidecar.carp.constants import MICROSECONDS
 from sidecar.carp.effects import State
 from sidecar.carp.election import Election
 from sidecar.carp.freshness import Freshness
 from sidecar.carp.marker import ticks_of
-from sidecar.carp.receive import Receiver
+from sidecar.carp.receive import Datagram, Receiver
 from sidecar.carp.transmit import Transmitter
 from sidecar.net.addresses import AddressKeeper
 from sidecar.net.announcer import Announcer
@@ -72,6 +73,7 @@ class VirtualHost:
         self.keeper = AddressKeeper(rtnl, time.monotonic, identity.lease)
         self.follow_demotion(0)
         self._announcer = Announcer(wire.send, lambda: bool(self.keeper.held))
+        self._dialect = DialectWatch(config.vhid)
         self.conflicts = ConflictWatch(config.vhid, wire.send, self._announcer.announce)
         self.timer = DeadlineTimer()
         addresses = self.keeper if host.virtual else Lingering(self.keeper)
@@ -79,7 +81,7 @@ class VirtualHost:
         election = Election(config, random.random)
         self.driver = Driver(election, self._receiver(config, authenticator), ports)
         self.driver.drain = wire.drain_all
-        self.driver.on_heard = self.conflicts.meet
+        self.driver.on_heard = self._heard
         observer.on_move = self._moved
         self._count_by_key()
         self.keeper.on_repair = self._put_back
@@ -121,6 +123,11 @@ class VirtualHost:
         self.keeper.place(placement.index, self.config.addresses, placement.routes)
         self._announcer.place([announcement(placement.mac, address) for address in self.config.addresses])
         self.conflicts.place(placement, self.config)
+
+    def _heard(self, datagram: Datagram) -> None:
+        self.conflicts.meet(datagram)
+        if self.config.dialect is Dialect.FREEBSD:
+            self._dialect.meet(datagram)
 
     def _moved(self, state: State) -> None:
         if state is State.MASTER:

@@ -7,7 +7,7 @@ from ipaddress import ip_address
 from typing import Final
 
 from sidecar.carp.auth import Key
-from sidecar.carp.config import Address, interval_us
+from sidecar.carp.config import Address, Dialect, interval_us
 from sidecar.carp.packet import decode
 from sidecar.check.finding import Finding, ok, problem, warning
 from sidecar.errors import SidecarError
@@ -122,6 +122,9 @@ def _believed(ear: Ear, subject: str, one: Judged) -> Finding:
     if ear.settings.replay is Replay.STRICT and record.speaker != "carp-sidecar":
         fix = "use CARP_REPLAY=compat while other implementations take part"
         return problem(subject, f"{record.source} is {record.speaker}, which CARP_REPLAY=strict does not believe", fix)
+    if record.demote and config.dialect is Dialect.FREEBSD:
+        what = f"{record.source} is demoted in OpenBSD's way, which CARP_DIALECT=freebsd does not speak"
+        return problem(subject, what, "set CARP_DIALECT=openbsd on every carp-sidecar: both would yield for ever")
     who = f"{record.source} is master (advbase {record.advbase}, advskew {record.advskew}, {record.speaker})"
     if (record.advbase, record.advskew) == (config.advbase, config.advskew):
         return warning(subject, f"{who}, as this node would be", "give every node an advskew of its own")

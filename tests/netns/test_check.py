@@ -35,6 +35,19 @@ def test_the_master_itself_finds_that_it_is_master_and_runs_here(pair: Group) ->
     assert any("runs here and answers" in line for line in found(done, "ok"))
 
 
+def test_a_demoted_openbsd_is_a_problem_to_whom_the_other_dialect_was_given_and_run_warns_of_it(group: Group) -> None:
+    first, second = group.add(CARP_DIALECT="openbsd"), group.add()
+    first.start()
+    group.wait_for_owner(first)
+    first.control("maintenance", "on")
+    done = check(second)
+    assert (done.returncode, check(second, CARP_DIALECT="openbsd").returncode) == (1, 0), done.stdout
+    assert any("10.77.0.1 is demoted in OpenBSD's way" in line for line in found(done, "problem"))
+    second.start()
+    second.until_said("10.77.0.1 is demoted in OpenBSD's way")
+    assert second.said().count("OpenBSD's way") == 1
+
+
 def test_another_passphrase_is_a_problem_that_says_what_is_different(pair: Group) -> None:
     third = pair.add()
     third.node.write("/run/passphrase", "another\n", 0o600)
