@@ -8,7 +8,7 @@ import contextlib
 import os
 import socket
 from collections import defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from functools import cached_property
 from typing import Any, Final
 
@@ -75,20 +75,22 @@ class Kernel:
         All in one dump: pyroute2 asks for all, too, when it is told a table.
         """
         if version not in self._routes:
-            by_table: dict[int, list[Any]] = defaultdict(list)
-            for route in self.ipr.get_routes(family=FAMILIES[version]):
-                by_table[int(route.get_attr("RTA_TABLE") or route["table"])].append(route)
-            self._routes[version] = by_table
+            self._routes[version] = _by_table(self.ipr.get_routes(family=FAMILIES[version]), "RTA_TABLE")
         return self._routes[version]
 
     def rules(self, version: int) -> dict[int, list[Any]]:
         """Policy rules by the table that they lead to; who removes one from the kernel removes it here."""
         if version not in self._rules:
-            by_table: dict[int, list[Any]] = defaultdict(list)
-            for rule in self.ipr.get_rules(family=FAMILIES[version]):
-                by_table[int(rule.get_attr("FRA_TABLE") or rule["table"])].append(rule)
-            self._rules[version] = by_table
+            self._rules[version] = _by_table(self.ipr.get_rules(family=FAMILIES[version]), "FRA_TABLE")
         return self._rules[version]
+
+
+def _by_table(messages: Iterable[Any], attribute: str) -> dict[int, list[Any]]:
+    """A table above 255 has an attribute, for it does not fit into the header."""
+    found: dict[int, list[Any]] = defaultdict(list)
+    for message in messages:
+        found[int(message.get_attr(attribute) or message["table"])].append(message)
+    return found
 
 
 @contextlib.contextmanager
