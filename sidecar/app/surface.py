@@ -25,7 +25,7 @@ from sidecar.carp.events import DemotionSet, ResignRequested
 from sidecar.errors import SidecarError
 from sidecar.kube.scope import Scope
 from sidecar.kube.wire import Hints
-from sidecar.ntp.watch import Demotion, NtpWatch, parse_target
+from sidecar.ntp.watch import Demotion, NtpWatch, Target
 from sidecar.ops import routes
 from sidecar.ops.control import ControlServer
 from sidecar.ops.droplog import drop_logger
@@ -46,7 +46,8 @@ class Surface:
         self._daemon = daemon
         settings = daemon.settings
         self._reloader = Reloader(settings, daemon.vhosts)
-        self._ntp = NtpWatch(parse_target(settings.ntp), self._ntp_demotes)
+        server = settings.ntp_server
+        self._ntp = NtpWatch(Target(*server) if server else None, self._ntp_demotes)
         self._wishes = Wishes(daemon.vhosts)
         self._punctuality = Punctuality(self._reports)
         scope = Scope(nodes=settings.kubernetes_nodes, events=settings.kubernetes_events)

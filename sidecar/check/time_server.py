@@ -6,7 +6,7 @@ from typing import Final
 
 from sidecar.check.finding import Finding, ok, problem, warning
 from sidecar.ntp.probe import Probe, ProbeResult
-from sidecar.ntp.target import Target, parse_target
+from sidecar.ntp.target import Target
 from sidecar.ntp.verdict import Thresholds, Verdict, assess
 from sidecar.settings import RunSettings
 
@@ -16,11 +16,11 @@ _LIMIT: Final = 6.0
 
 def time_server(settings: RunSettings) -> Iterator[Finding]:
     """One finding."""
-    target = parse_target(settings.ntp)
-    if target is None:
+    if settings.ntp_server is None:
         fix = "name the server with --ntp if there is one"
         yield warning("NTP", "off: the address goes by the node's health alone", fix)
         return
+    target = Target(*settings.ntp_server)
     result = asyncio.run(_ask(target))
     yield judge(f"NTP server {target}", result)
 

@@ -1,6 +1,6 @@
 """Watches the NTP server beside us, and turns its health into demotion. Law: it reports changes, and decides nothing.
 
-    watch = NtpWatch(parse_target("127.0.0.1:123"), on_demotion)
+    watch = NtpWatch(Target("127.0.0.1"), on_demotion)
     watch.demotion                     # 240 from the first moment: the election must never begin without it
     watch.start()                      # on the running loop
     watch.set_master(("192.0.2.10",))  # the virtual addresses held now, each time that changes, before one is given up
@@ -23,10 +23,10 @@ from typing import Final, NamedTuple, TypedDict
 
 from sidecar.ntp.packet import Reply
 from sidecar.ntp.probe import INTERVAL_S, TIMEOUT_S, Listener, Probe, ProbeResult
-from sidecar.ntp.target import Target, parse_target
+from sidecar.ntp.target import Target
 from sidecar.ntp.verdict import HealthLedger, Miss, Thresholds, Verdict, VipLedger
 
-__all__ = ["Demotion", "NtpStatus", "NtpWatch", "Target", "Thresholds", "Verdict", "parse_target"]
+__all__ = ["Demotion", "NtpStatus", "NtpWatch", "Target", "Thresholds", "Verdict"]
 
 _log: Final = logging.getLogger(__name__)
 _LATER: Final = 0.001  # asked together, the server's silence is to be known before that of an address

@@ -22,7 +22,7 @@ from sidecar.lab.space import Process
 from sidecar.lab.topology import Network, Node
 from sidecar.ntp.probe import INTERVAL_S
 from sidecar.ntp.verdict import Hysteresis
-from sidecar.ntp.watch import Demotion, NtpStatus, NtpWatch, Thresholds, parse_target
+from sidecar.ntp.watch import Demotion, NtpStatus, NtpWatch, Target, Thresholds
 from tests.netns.group import until
 
 VIP4, VIP6 = "10.77.0.100", "fd77::100"
@@ -42,10 +42,10 @@ CHRONY = "allow\nuser root\ncmdport 0\nbindcmdaddress /\npidfile /run/chrony/chr
 class Watcher:
     """An NtpWatch on a uvloop of its own in a node's network; what it told is kept with the time."""
 
-    def __init__(self, node: Node, target: str, limits: Thresholds, interval: float) -> None:
+    def __init__(self, node: Node, target: Target, limits: Thresholds, interval: float) -> None:
         self.told: list[tuple[float, Demotion]] = []
         self._node = node
-        self._watch = NtpWatch(parse_target(target), self._hear, thresholds=limits, interval=interval, timeout=0.45)
+        self._watch = NtpWatch(target, self._hear, thresholds=limits, interval=interval, timeout=0.45)
         self._runner = Runner(loop_factory=uvloop.new_event_loop)
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._live)
@@ -98,8 +98,8 @@ class Watcher:
 
 
 @contextmanager
-def watching(node: Node, target: str = "127.0.0.1:123", limits: Thresholds = QUICK) -> Iterator[Watcher]:
-    with Watcher(node, target, limits, interval=0.5) as watcher:
+def watching(node: Node, host: str = "127.0.0.1", limits: Thresholds = QUICK) -> Iterator[Watcher]:
+    with Watcher(node, Target(host), limits, interval=0.5) as watcher:
         yield watcher
 
 
@@ -141,12 +141,12 @@ def follower_of(node: Node) -> str:
 # ----------------------------------------------------------------------------------------------------------- chronyd
 
 
-@pytest.mark.parametrize("target", ["127.0.0.1:123", "[::1]:123", "localhost", "10.77.0.1"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost", "10.77.0.1"])
 def test_a_synchronised_chronyd_is_ok_with_sound_figures(
-    server: Node, upstream: tuple[Node, Process], tmp_path: Path, target: str
+    server: Node, upstream: tuple[Node, Process], tmp_path: Path, host: str
 ) -> None:
     chrony(server, tmp_path, follower_of(upstream[0]))
-    with watching(server, target) as watcher:
+    with watching(server, host) as watcher:
         watcher.state_is("ok", 15)
         status = watcher.status
         assert (status["stratum"], status["leap"]) == (2, 0)
@@ -196,7 +196,7 @@ def test_a_killed_chronyd_is_dead_within_seconds_and_heard_again_when_restarted(
     server: Node, upstream: tuple[Node, Process], tmp_path: Path
 ) -> None:
     process = chrony(server, tmp_path, follower_of(upstream[0]))
-    with Watcher(server, "127.0.0.1:123", QUICK, INTERVAL_S) as watcher:  # at the product's own pace
+    with Watcher(server, Target("127.0.0.1"), QUICK, INTERVAL_S) as watcher:  # at the product's own pace
         watcher.state_is("ok", 15)
         process.send_signal(9)
         assert watcher.state_is("dead", 10) < 3 * INTERVAL_S + 1
@@ -278,7 +278,9 @@ def test_ntpd_is_unsynchronised_then_good_and_serves_a_new_address_within_its_gr
     process = ntpsec(server, tmp_path, ntpsec_ntpd, f"server {upstream[0].ipv4} iburst minpoll 3 maxpoll 3\n")
     # The first burst leaves it a root distance of 0.94 s, which takes it minutes to work off.
     limits = replace(QUICK, max_root_distance_s=1.0)
-    with Watcher(server, "127.0.0.1:123", limits, INTERVAL_S) as watcher:  # any faster, and ntpd would stop to answer
+    with Watcher(
+        server, Target("127.0.0.1"), limits, INTERVAL_S
+    ) as watcher:  # any faster, and ntpd would stop to answer
         watcher.state_is("unsynchronised", 10)
         assert "INIT" in watcher.reason
         watcher.state_is("ok", 18)

@@ -7,7 +7,6 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from sidecar.ntp.packet import Refusal, Reply, check, request
-from sidecar.ntp.target import Target, parse_target
 from sidecar.ntp.verdict import HealthLedger, Thresholds, assess
 from tests.unit.ntp_reply import reply_bytes
 
@@ -60,22 +59,3 @@ def test_age_is_right_in_every_era(reference: int, age: int, cookie: bytes) -> N
     outcome = check(reply_bytes(cookie, reference=reference, transmit=transmit), cookie)
     assert isinstance(outcome, Reply)
     assert outcome.reference_age_s == float(Fraction(age, 2**32))
-
-
-@given(st.text(max_size=60))
-def test_any_text_is_a_target_that_reads_back_or_a_sentence(text: str) -> None:
-    try:
-        target = parse_target(text)
-    except ValueError as refusal:
-        assert "NTP server" in str(refusal)  # noqa: PT017 - most texts do not raise
-    else:
-        assert target is None or parse_target(str(target)) == target
-
-
-@given(st.ip_addresses(), st.integers(1, 65535))
-def test_any_address_of_one_host_reads_back(address: object, port: int) -> None:
-    target = Target(str(address), port)
-    try:
-        assert parse_target(str(target)) == target
-    except ValueError as refusal:
-        assert "no address of one host" in str(refusal)  # noqa: PT017 - unspecified, multicast

@@ -10,7 +10,7 @@ import uvloop
 
 from sidecar.ntp.target import Target
 from sidecar.ntp.verdict import Hysteresis, Thresholds
-from sidecar.ntp.watch import Demotion, NtpWatch, parse_target
+from sidecar.ntp.watch import Demotion, NtpWatch
 from tests.unit.ntp_reply import reply_bytes
 from tests.unit.ntp_server import Server, honest, silent, unused_port
 
@@ -171,7 +171,7 @@ def test_off_watches_nothing_and_demotes_nothing() -> None:
         assert (watched.watch.verdict, watched.watch.reason) == (None, "not watched")
         await asyncio.sleep(2 * INTERVAL)
 
-    assert run(parse_target("off"), scenario) == []
+    assert run(None, scenario) == []
 
 
 def test_nothing_is_asked_or_told_after_stop() -> None:
