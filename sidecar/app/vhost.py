@@ -13,6 +13,7 @@ from typing import Final
 
 from sidecar.app.conflicts import ConflictWatch
 from sidecar.app.dialect import DialectWatch
+from sidecar.app.linger import LINGER, Lingering
 from sidecar.app.observer import ElectionObserver
 from sidecar.carp import events as on
 from sidecar.carp.auth import Authenticator, Key
@@ -29,7 +30,6 @@ from sidecar.net.announcer import Announcer
 from sidecar.net.frames import announcement
 from sidecar.net.groups import Groups
 from sidecar.net.host import Host, Placement
-from sidecar.net.linger import LINGER, Lingering
 from sidecar.net.rtnl import Rtnl
 from sidecar.net.sender import AdvertisementSender
 from sidecar.net.wire import Listener, Wire

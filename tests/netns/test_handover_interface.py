@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from sidecar.app.linger import LINGER
 from sidecar.lab.space import Process
 from sidecar.lab.topology import Node
 from sidecar.net.announcer import REPEATS
-from sidecar.net.linger import LINGER
 from tests.bench import prober, responder
 from tests.netns import distance
 from tests.netns.group import RACE, V4, Group, Member, longest, until

@@ -6,8 +6,8 @@ import logging
 
 import pytest
 
+from sidecar.app.linger import LINGER, Lingering
 from sidecar.carp.config import Address
-from sidecar.net.linger import LINGER, Lingering
 
 ADDRESSES: tuple[Address, ...] = (ipaddress.ip_address("192.0.2.10"),)
 

@@ -6,37 +6,21 @@ shorter than the successor's first repeated announcement: whoever asked meanwhil
 
 import asyncio
 import logging
-from typing import Final, Protocol
+from typing import Final
 
 from sidecar.carp.config import Address
 from sidecar.net.announcer import REPEATS
+from sidecar.runtime.ports import Addresses
 
 _log: Final = logging.getLogger(__name__)
 LINGER: Final = 0.8 * REPEATS[0]
 """Seconds; a round trip to the farthest neighbour for which nothing is lost."""
 
 
-class Keeper(Protocol):
-    """What owns the addresses."""
-
-    @property
-    def held(self) -> tuple[Address, ...]:
-        """What is owned now."""
-
-    def hold(self, addresses: tuple[Address, ...]) -> str | None:
-        """Own them; the reason when the kernel refused."""
-
-    def release(self) -> str | None:
-        """Own none, at once; the reason when the kernel refused."""
-
-    def renew(self) -> str | None:
-        """Keep them for another lease; the reason when the kernel refused."""
-
-
 class Lingering:
     """A keeper whose ``release`` comes true after ``LINGER`` seconds; to hold again undoes it."""
 
-    def __init__(self, keeper: Keeper) -> None:
+    def __init__(self, keeper: Addresses) -> None:
         self._keeper = keeper
         self._letting_go: asyncio.TimerHandle | None = None
 
