@@ -97,15 +97,18 @@ class Freshness:
             return False
         if ticks < self._group_clock(now, _LEAST_PACE) - _SLACK:
             return False
-        return self._met or self._meets_the_clock(ticks)
+        return self._met or self._meets_the_clock(ticks, now)
 
-    def _meets_the_clock(self, ticks: int) -> bool:
+    def _meets_the_clock(self, ticks: int, now: float) -> bool:
         """Until something heard agrees with the clock, nothing older than it is believed.
 
-        Monotonic time carries on from there, and whatever the clock does later moves nothing.
+        Monotonic time carries on from there, from the later of the two (else a recording that is five seconds old
+        would open the door to the next one for as long again), and whatever the clock does later moves nothing.
         """
         clock = self._clock()
         self._met = abs(ticks - clock) <= _SLACK
+        if self._met:
+            self._carry_on_from(clock, now)
         return ticks >= clock - _SLACK
 
     def _carry_on_from(self, ticks: int, now: float) -> None:

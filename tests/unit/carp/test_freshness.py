@@ -129,6 +129,23 @@ def test_a_new_node_believes_nothing_older_than_its_clock() -> None:
     assert node.hear(NOON - int(SLACK - 1) * SECOND)
 
 
+def test_a_recording_that_a_new_node_believes_does_not_open_the_door_to_the_next_one() -> None:
+    """Its clock counts from then on, not the recording: nothing is believed for much longer than the slack."""
+    node = Node()
+    assert node.hear(NOON - 4 * SECOND)
+    node.wait(4.0)
+    assert node.hear(NOON - int(1.5 * SECOND))
+    node.wait(4.0)
+    assert not node.hear(NOON)
+
+
+def test_a_new_node_whose_clock_is_ahead_follows_a_master_that_it_met() -> None:
+    node = Node()
+    for beat in range(100):
+        assert node.hear(NOON + int((beat - SLACK) * SECOND))
+        node.wait(1.0)
+
+
 def test_a_new_node_without_a_clock_believes_any_until_it_has_one() -> None:
     node = Node(clock=None)
     assert node.hear(NOON - 86_400 * SECOND)
