@@ -235,6 +235,8 @@ class Election:
         if master.handover is not None:
             return self._handover_timed_out(master.handover, now)
         effects = self._advertise(now) if now >= master.advertise_at else _NOTHING
+        if effects and master.has_insisted(now):
+            effects += (do.Announce(),)
         if master.step_down_at is not None and now >= master.step_down_at:
             effects += self._step_down(now)
         return effects
@@ -295,9 +297,8 @@ class Election:
     def _insist(self, now: float) -> Effects:
         """A worse master is there: speak at once so that it yields, and mend what its announcements broke."""
         self._mastership.handover = None
-        if not self._mastership.insists(now, self._terms.interval / 4):
-            return _NOTHING
-        return (*self._advertise(now), do.Announce())
+        insists = self._mastership.insists(now, self._terms.interval / 4)
+        return (*self._advertise(now), do.Announce()) if insists else _NOTHING
 
     def _demote(self, cause: str, amount: int, now: float) -> Effects:
         """A rise or a fall is advertised at once (FreeBSD; OpenBSD a rise only, where the other is harmless)."""

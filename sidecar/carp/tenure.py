@@ -66,6 +66,8 @@ class Mastership:
     tie_family: Family | None = None
     holds: bool = False
     """The kernel said that it owns the addresses; nothing is said before."""
+    insists_again: bool = False
+    """A worse one spoke within the pause: our words may have crossed, and the next ones come at its end."""
 
     def outdoes(self, event: AdvertisementReceived, verdict: Verdict) -> bool:
         """Whether to stay master and say so. The hearer yields to an equal, too, unless it is of carp-sidecar.
@@ -87,11 +89,20 @@ class Mastership:
         return min(self.advertise_at, self.step_down_at)
 
     def insists(self, now: float, pause: float) -> bool:
-        """Whether to tell a worse one to go, which is done once in a pause."""
-        if now - self.insisted_at < pause:
-            return False
-        self.insisted_at = now
-        return True
+        """Whether to tell a worse one to go at once, which is done once in a pause; else it is when that ends."""
+        self.insists_again = now - self.insisted_at < pause
+        if self.insists_again:
+            self.advertise_at = min(self.advertise_at, self.insisted_at + pause)
+        else:
+            self.insisted_at = now
+        return not self.insists_again
+
+    def has_insisted(self, now: float) -> bool:
+        """Whether the advertisement that leaves now is one that was owed to a worse master."""
+        owed, self.insists_again = self.insists_again, False
+        if owed:
+            self.insisted_at = now
+        return owed
 
     def advertised(self, now: float, interval: float) -> None:
         """The next one an interval after this one was due, or after now when that is past."""

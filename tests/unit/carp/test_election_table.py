@@ -8,7 +8,7 @@ import pytest
 from sidecar.carp import events as on
 from sidecar.carp.config import Dialect
 from sidecar.carp.effects import Reason, State
-from tests.unit.carp.told import Told, backup, master
+from tests.unit.carp.told import OTHER, Told, backup, master
 
 #                   freebsd   freebsd    openbsd   openbsd
 #                   no preempt  preempt  no preempt  preempt
@@ -112,6 +112,30 @@ def test_a_master_does_not_shout_at_one_that_does_not_hear() -> None:
         node.hear(150, after=0.01)
     node.run_until(node.now)
     assert len(node.said) <= 5
+
+
+def test_a_master_tells_a_worse_one_again_after_a_pause_for_their_words_may_have_crossed() -> None:
+    """A quarter of an interval later, once, and with an announcement: the other owned the addresses until then."""
+    node = master()
+    node.hear(150, after=0.001)
+    node.hear(200, source=OTHER, after=0.001)
+    node.said, node.announced, began = [], 0, node.now
+    node.wait()
+    assert (len(node.said), node.announced) == (1, 1)
+    assert node.now - began == pytest.approx(node.status.effective_advskew / 256 / 4 + 0.25, abs=0.002)
+    node.wait()
+    assert (len(node.said), node.announced) == (2, 1)
+    assert node.now - began > 1.25
+
+
+def test_a_master_that_owes_a_word_at_the_end_of_a_pause_has_the_next_pause_from_then_on() -> None:
+    node = master()
+    for _ in range(2):
+        node.hear(150, after=0.001)
+    node.wait()
+    node.said = []
+    node.hear(150, after=0.001)
+    assert node.said == []
 
 
 def test_an_order_of_effects_is_kept_when_a_node_becomes_master() -> None:
