@@ -3,10 +3,14 @@
 ``node.knows`` is the configuration that a node was told, ``node.told()`` the demotion.
 """
 
+from collections.abc import Iterable
+
 from sidecar.carp.config import Config, Dialect
 from sidecar.carp.packet import Advertisement
 from tests.sim.node import Node
 
+EPSILON = 1e-4
+"""The kernels' whole microseconds, and floating point (s)."""
 Rank = tuple[int, float]
 """Less is fitter: demotion of its own byte, then the interval."""
 
@@ -49,6 +53,13 @@ def longest_silence(node: Node) -> float:
 def rank_of(node: Node) -> Rank:
     """How fit a node is by what it was told: the less the better."""
     return demote_byte(node.knows, node.told()), interval(node)
+
+
+def lots_of(nodes: Iterable[Node]) -> int:
+    """Intervals that two of these may be master together: equals say the same counter once in four times, and are
+    together until they do not (decision 9)."""
+    ranks = [rank_of(node) for node in nodes]
+    return 4 if len(set(ranks)) < len(ranks) else 1
 
 
 def rank_heard(node: Node, ad: Advertisement) -> Rank:

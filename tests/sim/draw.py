@@ -1,6 +1,7 @@
 """A story from a seed: what sort of group it is, in what weather, and what befalls it; the same again each time."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from random import Random
 from typing import Any, NamedTuple
 
@@ -70,7 +71,7 @@ def _group(random: Random, sort: Sort) -> Group:
     if sort.foreign:
         kinds[random.randrange(nodes)] = random.choice(("freebsd", "openbsd", "ucarp"))
     members = tuple(Member(first + step * number, kind) for number, kind in enumerate(kinds))
-    return Group(
+    group = Group(
         members,
         advbase=random.choice(sort.advbases),
         preempt=random.random() < 0.7,
@@ -80,6 +81,8 @@ def _group(random: Random, sort: Sort) -> Group:
         strict=random.random() < 0.5 and bool(sort.options.get("secret")) and not sort.foreign,
         **sort.options,
     )
+    # `run` and `check` say so: a demotion byte means nothing to the other dialect, and they may yield to each other
+    return replace(group, dialect=Dialect.OPENBSD) if "openbsd" in kinds else group
 
 
 def _happening(random: Random, sort: Sort, group: Group, wait: float) -> Happening:

@@ -167,7 +167,7 @@ class Engine:
                 node.kernel.renew(self.now)
             case do.StateChanged():
                 assert effect.old is node.state, f"{node} says it was {effect.old}, it was {node.state}"
-                node.state, node.since, node.said = effect.new, self.now, None
+                node.enter(effect, self.now)
                 self.journal.append(Entry(self.now, node.number, effect.old, effect.new, effect.reason, effect.detail))
             case do.HoldAddresses():
                 if node.holds_fail:

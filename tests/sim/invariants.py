@@ -4,40 +4,36 @@
 while the days pass.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from sidecar.carp.effects import (
     Effect,
     HoldAddresses,
-    Reason,
     ReleaseAddresses,
     SendAdvertisement,
     State,
     StateChanged,
 )
-from sidecar.carp.events import AdvertisementReceived, ConfigChanged, Event
-from sidecar.carp.packet import Advertisement
+from sidecar.carp.events import ConfigChanged, Event
 from sidecar.carp.receive import DropReason
 from tests.sim.arithmetic import (
+    EPSILON,
     dead_time,
     demote_byte,
     effective_advskew,
     interval,
-    interval_of,
     longest_silence,
-    rank_heard,
+    lots_of,
     rank_of,
 )
+from tests.sim.causes import CAUSES
 from tests.sim.node import Node
 from tests.sim.picture import Scene, gaps, overlaps
+from tests.sim.questions import is_asked, unasked
 
 if TYPE_CHECKING:
     from tests.sim.cluster import Cluster
-    from tests.sim.engine import Entry
-
-EPSILON = 1e-4
-"""The kernels' whole microseconds, and floating point."""
 
 
 class BrokenPromiseError(AssertionError):
@@ -67,7 +63,7 @@ class Promises:
         _a_new_master_owns_before_it_speaks(effects)
         for effect in effects:
             if isinstance(effect, StateChanged):
-                node.waited = dead_time(node)
+                node.waited = longest_silence(node)
                 _a_change_has_its_cause(node, effect, event, now)
 
     def applied(self, node: Node, now: float) -> None:
@@ -129,41 +125,6 @@ def _a_change_has_its_cause(node: Node, change: StateChanged, event: Event, now:
         promise(now >= node.rests_until - EPSILON, 4, f"{node} resigned until {node.rests_until}, not {now}")
 
 
-def _was_silent(node: Node, _: Event, now: float) -> bool:
-    """Nothing was heard on some family for as long as the formula says."""
-    oldest = min(max(node.heard.get(family, node.since), node.since) for family in node.families)
-    return now - oldest >= dead_time(node) - EPSILON
-
-
-def _may_take_over(node: Node, _: Event, __: float) -> bool:
-    """What was heard last is worse, and taken over for one of the three reasons; which one came first is no matter."""
-    if node.last is None:
-        return False
-    ad, ours = node.last.advertisement, rank_of(node)
-    theirs = rank_heard(node, ad)
-    too_slow = dead_time(node) < interval_of(ad.advbase, ad.advskew)
-    return theirs[0] > ours[0] or too_slow or (node.knows.preempt and theirs > ours)
-
-
-def _hears(judge: Callable[[Node, Advertisement], bool]) -> Callable[[Node, Event, float], bool]:
-    def judged(node: Node, event: Event, _: float) -> bool:
-        return isinstance(event, AdvertisementReceived) and judge(node, event.advertisement)
-
-    return judged
-
-
-CAUSES: dict[Reason, Callable[[Node, Event, float], bool]] = {
-    Reason.MASTER_DOWN: _was_silent,
-    Reason.PREEMPT: _may_take_over,
-    Reason.PEER_DEMOTED: _may_take_over,
-    Reason.PEER_TOO_SLOW: _may_take_over,
-    Reason.PEER_BOWED_OUT: lambda node, _, now: node.left_at > now - 2.0 or node.disturbed_at >= node.left_at,
-    Reason.BETTER_PEER: _hears(lambda node, ad: rank_heard(node, ad) < rank_of(node)),
-    Reason.EQUAL_PEER: _hears(lambda node, ad: rank_heard(node, ad) == rank_of(node)),
-}
-"""Why a node may change its state; the reasons that are left are commands, which need no other cause."""
-
-
 # -- what holds at every moment, in view of what has befallen the group
 
 
@@ -195,10 +156,7 @@ def two_owners_agree(scene: Scene, known: Circumstances) -> None:
         one, other = (scene.nodes[number] for number in pair)
         together = end - max(start, one.disturbed_at, other.disturbed_at)
         live = one.is_sound and other.is_sound
-        lots = (
-            4 if rank_of(one) == rank_of(other) else 1
-        )  # equals say the same counter, once in four times (decision 9)
-        together_for = lots * max(interval(one), interval(other), 1.0)
+        together_for = lots_of((one, other)) * max(interval(one), interval(other), 1.0)
         bound = together_for if live else max(one.kernel.lent, other.kernel.lent)
         text = f"nodes {pair} both owned the addresses from {start:.4f} to {end:.4f}, {together:.4f} s of it in vain"
         promise(together <= bound + known.late + EPSILON, 1, text)
@@ -249,11 +207,13 @@ def a_group_in_peace_is_at_rest(cluster: "Cluster", known: Circumstances, *, pre
     settled_at = known.still_since + time_to_settle(cluster.nodes)
     if cluster.now < settled_at or not sound(cluster.nodes, cluster.now) or known.whole_since > known.still_since:
         return
+    if is_asked(cluster, lots_of(cluster.nodes)) and len(cluster.masters) > 1:
+        return
     master = one_is_master(cluster)
     if preempts and not master.is_bsd:
         better = [node for node in sound(cluster.nodes, cluster.now) if rank_of(node) < rank_of(master)]
         promise(not better, 4, f"{master} serves at {rank_of(master)}, and {better} would be fitter")
-        moved = [str(entry) for entry in _unasked(cluster, settled_at)]
+        moved = [str(entry) for entry in unasked(cluster, settled_at)]
         promise(not moved, 5, f"at rest since {settled_at}, and then {moved}")
 
 
@@ -270,28 +230,10 @@ def nobody_is_refused(nodes: Sequence[Node]) -> None:
         promise(not drops.get(DropReason.BADAUTH), 9, f"{node} refused one of its own group: {drops}")
 
 
-def _unasked(cluster: "Cluster", since: float) -> list["Entry"]:
-    """Changes of state, but for those of backups which a demoted master asked whether anybody is better (decision 3).
-
-    It tells them at once to go when they are not. Its equals that are demoted themselves do not answer.
-    """
-    found = [entry for entry in cluster.journal if entry.at > since]
-    asking = {rank_of(node) for node in cluster.nodes if node.state is State.MASTER and node.told()}
-    if not asking:
-        return found
-    silent = {node.number for node in cluster.nodes if node.told() and rank_of(node) in asking}
-    told_to_go = (Reason.PEER_BOWED_OUT, Reason.BETTER_PEER)
-    return [
-        entry
-        for entry in found
-        if entry.reason not in told_to_go and (entry.reason != Reason.EQUAL_PEER or entry.node in silent)
-    ]
-
-
 def few_changes_for_a_cause(cluster: "Cluster", known: Circumstances) -> None:
     """5: whatever happened, a node changes its state a few times because of it, and no more."""
     for node in sound(cluster.nodes, known.still_since):
-        changes = [entry for entry in _unasked(cluster, known.still_since) if entry.node == node.number]
+        changes = [entry for entry in unasked(cluster, known.still_since) if entry.node == node.number]
         promise(len(changes) <= 8, 5, f"{node} changed {len(changes)} times since {known.still_since}")
 
 

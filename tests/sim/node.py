@@ -7,7 +7,7 @@ from typing import Protocol
 
 from sidecar.carp import events as on
 from sidecar.carp.config import Address, Config, Family, interval_us
-from sidecar.carp.effects import Effect, SendAdvertisement, State
+from sidecar.carp.effects import Effect, Reason, SendAdvertisement, State, StateChanged
 from sidecar.carp.election import Election
 from sidecar.carp.events import AdvertisementReceived, Event
 from tests.sim.bsd import FreeBsd
@@ -132,7 +132,7 @@ class Node:
         self.armed = math.inf
         self.bow_outs = self.sent = 0
         self.waited = 0.0
-        """Its dead time (s) when it last changed its state: what demoted it may be forgiven since."""
+        """The longest silence (s) that it bore when it last changed its state: it may be forgiven since."""
         self.slowest = 0.0
         """The longest interval (s) of an earlier configuration."""
         self.spoke_at = self.since = -math.inf
@@ -141,3 +141,12 @@ class Node:
         self.last: AdvertisementReceived | None = None
         """The last thing it was told by a peer."""
         self.rests_until = self.left_at = -math.inf
+        self.rest = 0.0
+        """Seconds that it was told to rest, which begin when it has let go: a freeze may lie between."""
+
+    def enter(self, change: StateChanged, now: float) -> None:
+        """It is something else now, and starts to rest if that is why."""
+        self.state, self.since, self.said = change.new, now, None
+        if change.reason is Reason.RESIGNED:
+            self.resting_until = max(self.resting_until, now + self.rest + 1.0)
+        self.rest = 0.0
