@@ -41,7 +41,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _outcome(arguments: list[str]) -> int:
     try:
-        args = _parser(arguments).parse_args(arguments)
+        args = _arguments(arguments)
         return COMMANDS[args.command](args)
     except SystemExit as stop:  # argparse, after --help, --version or wrong usage
         return stop.code if isinstance(stop.code, int) else FAILURE
@@ -51,6 +51,15 @@ def _outcome(arguments: list[str]) -> int:
         return _fail(error, FAILURE)
     except KeyboardInterrupt:
         return INTERRUPTED
+
+
+def _arguments(typed: list[str]) -> argparse.Namespace:
+    parser = _parser(typed)
+    args, unknown = parser.parse_known_args(typed)
+    if unknown:
+        help_ = f"{PROGRAM} {args.command} --help"
+        parser.error(f"unrecognized arguments: {' '.join(unknown)} ({help_} lists what there is)")
+    return args
 
 
 def _fail(error: SidecarError, code: int) -> int:

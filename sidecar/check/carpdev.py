@@ -12,8 +12,6 @@ from sidecar.net.frames import format_mac, virtual_mac
 from sidecar.net.interface import Interface, InterfaceAddress, holding_subnet_of
 from sidecar.settings import MacMode, VhostSettings
 
-_ETHERNET: Final = "1"
-_SYS: Final = Path("/sys/class/net")
 _IPV6: Final = Path("/proc/sys/net/ipv6/conf")
 
 
@@ -43,8 +41,7 @@ def carpdev(settings: VhostSettings, name: str, here: Sequence[Interface]) -> It
 
 def _link(found: Interface) -> Iterator[Finding]:
     subject = f"interface {found.name}"
-    kind = (_SYS / found.name / "type").read_text().strip() if (_SYS / found.name).exists() else _ETHERNET
-    if kind != _ETHERNET:
+    if not found.ethernet:
         yield problem(subject, "it is no Ethernet", "CARP needs an Ethernet segment that all nodes share")
     elif not found.up:
         yield problem(subject, "it is down or has no carrier", f"ip link set {found.name} up, and look at its cable")

@@ -17,6 +17,7 @@ from sidecar.lab.state import State
 
 WATCH_SECONDS = 0.5
 ELECTION_SECONDS = 20.0
+USAGE = 2
 INTERRUPTED = 130
 
 
@@ -194,7 +195,8 @@ def heal(args: argparse.Namespace, state: State) -> int:
 def execute(args: argparse.Namespace, state: State) -> int:
     command = args.argv[1:] if args.argv[:1] == ["--"] else args.argv
     if not command:
-        raise LabError("a command is required: lab exec NODE -- COMMAND")
+        print("carp-sidecar lab exec: a command is required: lab exec NODE -- COMMAND", file=sys.stderr)
+        return USAGE
     remote.enter(state, args.node, command)
     return 1
 

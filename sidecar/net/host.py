@@ -83,10 +83,14 @@ class Host:
         return None if carpdev is None else (carpdev.index, self._vhid)
 
     def begin(self, kernel: Kernel) -> None:
-        """``ConfigError``: an address that this node has anyway cannot move. Changes nothing."""
+        """``ConfigError``: no Ethernet, or an address that this node has anyway cannot move. Changes nothing."""
         self._prepared = None
-        if kernel.interface(self._name) is None:
+        carpdev = kernel.interface(self._name)
+        if carpdev is None:
             return
+        if not carpdev.ethernet:
+            fix = "name the interface on the Ethernet segment that all nodes share"
+            raise ConfigError("interface", self._name, "is no Ethernet", fix)
         for address, where in sorted(self._own_addresses(kernel)):
             fix = "choose one that no node has of its own, or remove it there"
             raise ConfigError("addresses", address, f"is an address of this node itself, on {where}", fix)

@@ -1,6 +1,6 @@
 """What a carpdev is right now: asked from the kernel by pyroute2, kept as plain values.
 
-``discover`` is blocking (a few milliseconds) and never runs on the loop's thread: pyroute2 has a loop of its own.
+Asking blocks (a few milliseconds) and never goes on on the loop's thread: pyroute2 has a loop of its own.
 """
 
 from collections.abc import Iterable
@@ -15,6 +15,7 @@ from sidecar.net.pyroute import IPRoute, NetlinkError
 IFF_UP: Final = 0x1
 IFF_LOWER_UP: Final = 0x10000
 IFA_F_NOPREFIXROUTE: Final = 0x200
+_ARPHRD_ETHER: Final = 1
 _IFA_F_TENTATIVE_OR_FAILED: Final = 0x40 | 0x08
 
 Network = IPv4Network | IPv6Network
@@ -41,6 +42,7 @@ class Interface:
     up: bool
     """Administratively up, with carrier."""
     addresses: tuple[InterfaceAddress, ...]
+    ethernet: bool = True
 
     def sources(self, virtual: Iterable[Address]) -> dict[Family, Address]:
         """Where advertisements leave from: the primary IPv4 address, an IPv6 link-local one; never a virtual one.
@@ -67,6 +69,7 @@ def _interface(link: Any, addresses: list[Any]) -> Interface:
         mac=bytes.fromhex((link.get_attr("IFLA_ADDRESS") or "00:00:00:00:00:00").replace(":", "")),
         up=bool(flags & IFF_UP and flags & IFF_LOWER_UP),
         addresses=tuple(interface_address(one) for one in addresses if one["index"] == index),
+        ethernet=link["ifi_type"] == _ARPHRD_ETHER,
     )
 
 

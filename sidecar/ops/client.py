@@ -50,6 +50,8 @@ def _explain(path: str, error: OSError, timeout: float) -> str:
     match error:
         case FileNotFoundError():
             return f"no daemon at {path}: is `carp-sidecar run` running, and with this --control?"
+        case ConnectionRefusedError() if not Path(path).is_socket():
+            return f"{path} is no socket; name the one that the daemon was given by --control"
         case ConnectionRefusedError():
             return f"no daemon at {path}: the one that made this socket is gone"
         case PermissionError():

@@ -31,7 +31,7 @@ def text(value: object) -> str:
     """A single, printable, non-empty text without the blanks around it."""
     stripped = optional_text(value)
     if not stripped:
-        raise Refusal("is empty", "leave the key out to get the default, or give a value")
+        raise Refusal("is empty", "give a value, or leave the key out where it has a default")
     return stripped
 
 
@@ -166,8 +166,10 @@ def absolute(value: object) -> Path:
     """A path from the root. What looks like none may be a secret in the wrong place, and does not show."""
     given = text(value)
     if not given.startswith("/"):
-        seen = given if given.startswith(("./", "../", "~/")) else MASKED
-        raise Refusal("must be an absolute path", "write it from / on", seen)
+        if given.startswith(("./", "../", "~/")):
+            raise Refusal("must be an absolute path", "write it from / on", given)
+        fix = "write it from / on (not shown here, because it may be the passphrase itself, whose place is in the file)"
+        raise Refusal("must be an absolute path", fix, MASKED)
     return Path(given)
 
 

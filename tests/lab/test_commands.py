@@ -109,6 +109,8 @@ def test_exec_runs_on_the_node_with_its_exit_code_input_and_output(us: Person) -
     command = us.command("sidecar.lab", "exec", "node1", "--", "sh", "-c", look)
     done = subprocess.run(command, env=us.env(), input="typed\n", capture_output=True, text=True, check=False)
     assert (done.stdout, done.returncode) == ("node1\ntyped\n1\n", 5)
+    nothing = us.lab("exec", "node1")
+    assert (nothing.returncode, nothing.stderr.strip().rpartition(": ")[2]) == (2, "lab exec NODE -- COMMAND")
     assert us.lab("exec", "client", "--", "ping", "-c1", "-W2", ADDRESS).returncode == 0
     assert "10.77.1.1" in us.lab("exec", "node1", "--", "chronyc", "-n", "sources").stdout
 

@@ -39,6 +39,8 @@ LOCAL = [
     Local("CARP_PASSPHRASE_FILE=/run/empty: is empty", "write a passphrase", {"CARP_PASSPHRASE_FILE": "/run/empty"}),
     Local("CARP_PASSPHRASE_FILE=/run/long: line 1 has 20 bytes", "at most 19", {"CARP_PASSPHRASE_FILE": "/run/long"}),
     Local("CARP_PASSPHRASE_FILE=/run: is not a regular file", "give a file", {"CARP_PASSPHRASE_FILE": "/run"}),
+    Local("interface=lo: is no Ethernet", "Ethernet segment", {"CARP_INTERFACE": "lo"}),
+    Local("interface=lo: is no Ethernet", "Ethernet segment", {"CARP_INTERFACE": "lo", "CARP_MAC": "interface"}),
     Local("kubernetes=on", "", {"CARP_KUBERNETES": "on"}),
 ]
 

@@ -313,6 +313,12 @@ class TestCall:
         with pytest.raises(ControlError, match="the one that made this socket is gone"):
             call(path, "status")
 
+    @pytest.mark.parametrize("what", ["folder", "file"])
+    def test_what_is_no_socket(self, tmp_path: Path, what: str) -> None:
+        (tmp_path / "file").touch()
+        with pytest.raises(ControlError, match=r"is no socket; name the one .* --control"):
+            call(tmp_path / ("" if what == "folder" else what), "status")
+
     def test_no_permission(self, path: Path) -> None:
         program = "import sys; from sidecar.ops.client import call; call(sys.argv[1], 'status')"
         mortal = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []

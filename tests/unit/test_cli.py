@@ -82,6 +82,14 @@ def test_wrong_usage_is_2_with_a_hint(arguments: list[str], capsys: pytest.Captu
     assert "Traceback" not in said.err
 
 
+@pytest.mark.parametrize("arguments", [["run", "--speed", "9"], ["status", "now"], ["check", "--vhdi", "1"]])
+def test_an_option_that_there_is_not_leads_to_the_help_of_its_command(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(arguments) == 2
+    assert f"{' '.join(arguments[1:])} (carp-sidecar {arguments[0]} --help lists" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("name", ["run", "sniff"])
 @pytest.mark.parametrize("spelled", [["--passphrase", "hunter2"], ["--password=hunter2"], ["--pass", "hunter2"]])
 def test_a_passphrase_on_the_command_line_is_refused_unrepeated(
