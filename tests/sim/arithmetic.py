@@ -1,6 +1,6 @@
 """The protocol's arithmetic, in seconds, from the notes and not from the core: its mistakes must not excuse themselves.
 
-``node.knows`` is the configuration that a node was told, ``node.told()`` the demotion.
+``node.knows`` is the configuration that a node was told, ``node.told`` the demotion.
 """
 
 from collections.abc import Iterable
@@ -31,12 +31,12 @@ def interval_of(advbase: int, advskew: int) -> float:
 
 def interval(node: Node) -> float:
     """Between two advertisements of this node, were it master."""
-    return interval_of(node.knows.advbase, effective_advskew(node.knows, node.told()))
+    return interval_of(node.knows.advbase, effective_advskew(node.knows, node.told))
 
 
 def dead_time(node: Node) -> float:
     """Of silence, before this node takes over: what carp(4) says, and a demoted one is more patient than others."""
-    config, demotion = node.knows, node.told()
+    config, demotion = node.knows, node.told
     skew = effective_advskew(config, demotion)
     every = config.advbase == 0 or config.dialect is Dialect.OPENBSD
     formula = 3 * interval(node) if every else 3 * config.advbase + skew / 256
@@ -52,7 +52,7 @@ def longest_silence(node: Node) -> float:
 
 def rank_of(node: Node) -> Rank:
     """How fit a node is by what it was told: the less the better."""
-    return demote_byte(node.knows, node.told()), interval(node)
+    return demote_byte(node.knows, node.told), interval(node)
 
 
 def lots_of(nodes: Iterable[Node]) -> int:

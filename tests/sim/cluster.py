@@ -37,7 +37,7 @@ class Cluster(Engine):
         """An event that finds nobody in, or asleep, is lost: the tester says it again on waking."""
         if node.alive and not node.frozen:
             if isinstance(event, on.DemotionSet):
-                node.told_causes[event.cause] = event.amount
+                node.be_told(event)
             elif isinstance(event, on.ConfigChanged):
                 node.knows = event.config
             node.said = None

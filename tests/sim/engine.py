@@ -152,6 +152,9 @@ class Engine:
             self._arm(node, deadline)
 
     def _apply(self, node: Node, event: Event, effects: Sequence[Effect]) -> None:
+        for effect in effects:
+            if isinstance(effect, do.DemotionChanged):
+                node.find(effect)
         self.promises.stepped(node, event, effects, self.now)
         answers = [answer for effect in effects if (answer := self._do(node, effect)) is not None]
         self.promises.applied(node, self.now)

@@ -44,6 +44,7 @@ class Fates(Watch):
         cluster.network.mirror = False
         for node in cluster.nodes:
             self._mend_node(node)
+        cluster.run(0.01)  # who was frozen while it handed over lets go, and starts to rest
         cluster.run(max([0.0, *(node.resting_until - cluster.now for node in cluster.nodes)]))
         cluster.run(PEACE * max(1, self.group.advbase))
         self._touched_at = cluster.now - PEACE * max(1, self.group.advbase)
@@ -58,7 +59,7 @@ class Fates(Watch):
         node.sends_fail = node.holds_fail = False
         if node.frozen:
             cluster.thaw(node.number)
-        if not node.link_up or not node.alive or node.stopped or {"senderr", "addresses"} & self._blamed(node):
+        if not node.link_up or not node.alive or node.stopped or node.found:
             cluster.set_link(node.number, False)
             cluster.set_link(node.number, True)
         if not node.alive or node.stopped:

@@ -30,7 +30,7 @@ from tests.sim.arithmetic import (
 from tests.sim.causes import CAUSES
 from tests.sim.node import Node
 from tests.sim.picture import Scene, gaps, overlaps
-from tests.sim.questions import is_asked, unasked
+from tests.sim.questions import unasked, was_asked_lately
 
 if TYPE_CHECKING:
     from tests.sim.cluster import Cluster
@@ -79,7 +79,7 @@ class Promises:
         """A node says something else than before."""
         if node.is_bsd or (ad.advbase == ad.advskew == 255):
             return
-        config, demotion = node.knows, node.told()
+        config, demotion = node.knows, node.told
         promise(node.kernel.addresses, 1, f"{node} says {ad} and owns nothing")
         truth = config.advbase, effective_advskew(config, demotion), demote_byte(config, demotion)
         promise((ad.advbase, ad.advskew, ad.demote) == truth, 7, f"{node} says {ad}, and the truth is {truth}")
@@ -207,7 +207,7 @@ def a_group_in_peace_is_at_rest(cluster: "Cluster", known: Circumstances, *, pre
     settled_at = known.still_since + time_to_settle(cluster.nodes)
     if cluster.now < settled_at or not sound(cluster.nodes, cluster.now) or known.whole_since > known.still_since:
         return
-    if is_asked(cluster, lots_of(cluster.nodes)) and len(cluster.masters) > 1:
+    if was_asked_lately(cluster, lots_of(cluster.nodes)) and len(cluster.masters) > 1:
         return
     master = one_is_master(cluster)
     if preempts and not master.is_bsd:

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from sidecar.carp import events as on
 from sidecar.carp.config import Address, Config, Family, interval_us
-from sidecar.carp.effects import Effect, Reason, SendAdvertisement, State, StateChanged
+from sidecar.carp.effects import DemotionChanged, Effect, Reason, SendAdvertisement, State, StateChanged
 from sidecar.carp.election import Election
 from sidecar.carp.events import AdvertisementReceived, Event
 from tests.sim.bsd import FreeBsd
@@ -18,6 +18,8 @@ V4: tuple[Address, ...] = (IPv4Address("10.9.0.100"),)
 V6: tuple[Address, ...] = (IPv6Address("fd99::100"),)
 DUAL = V4 + V6
 STARTED = on.Started()
+FOUND = ("senderr", "addresses")
+"""What demotes a node that nobody told."""
 
 
 class Machine(Protocol):
@@ -95,10 +97,16 @@ class Node:
         """The sum of what was told to this node and what it found by itself."""
         return sum(self.causes.values()) if self.is_bsd else self.election.status.demotion
 
-    def told(self) -> int:
-        """The demotion that it must show: what it was told, and a full one for each failure that it found itself."""
-        found = {"senderr", "addresses"} & self.election.status.causes.keys() if not self.is_bsd else ()
-        return sum(self.told_causes.values()) + 240 * len(found)
+    def be_told(self, demotion: on.DemotionSet) -> None:
+        """Somebody told it to be less fit, or fit again."""
+        self.told_causes[demotion.cause] = demotion.amount
+        self.told = sum(self.told_causes.values()) + 240 * len(self.found)
+
+    def find(self, change: DemotionChanged) -> None:
+        """It says that its demotion is another: a failure that it found itself counts for a full one."""
+        if change.cause in FOUND:
+            (self.found.add if change.new > change.old else self.found.discard)(change.cause)
+            self.told = sum(self.told_causes.values()) + 240 * len(self.found)
 
     def standing(self) -> tuple[int, int, int]:
         """How fit this node is, the least being the best, computed from what was done to it."""
@@ -126,6 +134,9 @@ class Node:
     def born(self) -> None:
         """What a life begins with."""
         self.knows, self.told_causes = self.config, {}
+        self.found: set[str] = set()
+        self.told = 0
+        """The demotion that it must show: what it was told, and a full one for each failure that it found itself."""
         self.handle = self.machine.handle
         self.state = State.INIT
         self.inbox: list[Message] = []

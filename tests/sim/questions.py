@@ -1,6 +1,7 @@
 """What a demoted master moves that asks whether anybody is better (decision 3): backups answer, and are told to go."""
 
 from collections.abc import Sequence
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from sidecar.carp.effects import Reason, State
@@ -14,7 +15,7 @@ TOLD_TO_GO = (Reason.PEER_BOWED_OUT, Reason.BETTER_PEER)
 TAKES_OVER = (Reason.PREEMPT, Reason.PEER_DEMOTED)
 
 
-def is_asked(cluster: "Cluster", lots: int) -> bool:
+def was_asked_lately(cluster: "Cluster", lots: int) -> bool:
     """Whether one said goodbye so lately that two may own the addresses: for an interval, equals for ``lots``."""
     asked_at = max(node.left_at for node in cluster.nodes)
     return cluster.now - asked_at <= lots * max(1.0, *map(interval, cluster.nodes))
@@ -26,27 +27,29 @@ def unasked(cluster: "Cluster", since: float) -> list["Entry"]:
     It tells them at once to go when they are not. Its equals that are demoted themselves do not answer; but when one
     that is worse does, and is heard after it was told to go, an equal may take over from that one.
     """
-    found = [entry for entry in cluster.journal if entry.at > since]
-    asking = {rank_of(node) for node in cluster.nodes if node.state is State.MASTER and node.told()}
-    if not asking:
+    found = _since(cluster.journal, since)
+    asking = {rank_of(node) for node in cluster.nodes if node.state is State.MASTER and node.told}
+    if not asking or not found:
         return found
     pause = max(map(interval, cluster.nodes))
-    taking = [
-        one for one in found if one.reason in TAKES_OVER and _follows(one, found, (Reason.PEER_BOWED_OUT,), pause)
-    ]
-    silent = {node.number for node in cluster.nodes if node.told() and rank_of(node) in asking}
-    return [
-        entry
-        for entry in found
-        if entry.reason not in TOLD_TO_GO
-        and entry not in taking
-        and (
-            entry.reason != Reason.EQUAL_PEER
-            or (entry.node in silent and not _follows(entry, taking, TAKES_OVER, pause))
-        )
-    ]
+    answers = [entry for entry in found if entry.reason == Reason.PEER_BOWED_OUT]
+    taking = [entry for entry in found if entry.reason in TAKES_OVER and _follows(entry, answers, pause)]
+    silent = {node.number for node in cluster.nodes if node.told and rank_of(node) in asking}
+
+    def is_asked(entry: "Entry") -> bool:
+        if entry.reason == Reason.EQUAL_PEER:
+            return entry.node not in silent or _follows(entry, taking, pause)
+        return entry.reason in TOLD_TO_GO or entry in taking
+
+    return [entry for entry in found if not is_asked(entry)]
 
 
-def _follows(entry: "Entry", found: Sequence["Entry"], reasons: Sequence[Reason], pause: float) -> bool:
-    """Whether another node did one of these things in the pause before."""
-    return any(one.node != entry.node and one.reason in reasons and 0 <= entry.at - one.at <= pause for one in found)
+def _since(journal: Sequence["Entry"], since: float) -> list["Entry"]:
+    """Its end, in order."""
+    later = list(takewhile(lambda entry: entry.at > since, reversed(journal)))
+    return later[::-1]
+
+
+def _follows(entry: "Entry", causes: Sequence["Entry"], pause: float) -> bool:
+    """Whether one of these came in the pause before."""
+    return any(0 <= entry.at - cause.at <= pause for cause in causes)

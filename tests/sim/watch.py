@@ -8,7 +8,6 @@ from tests.sim.adversary import Adversary
 from tests.sim.arithmetic import interval
 from tests.sim.cluster import Cluster
 from tests.sim.invariants import Circumstances
-from tests.sim.node import Node
 from tests.sim.script import Group
 from tests.sim.wire import Real
 
@@ -90,7 +89,7 @@ class Watch:
         keeps.somebody_owns(self.cluster, known)
         if self.only_ours:
             keeps.few_changes_for_a_cause(self.cluster, known)
-        if not any({"senderr", "addresses"} & self._blamed(node) for node in self.cluster.nodes):
+        if not any(node.found for node in self.cluster.nodes):
             keeps.a_group_in_peace_is_at_rest(self.cluster, known, preempts=self.group.preempt and self.only_ours)
 
     def _forget(self) -> None:
@@ -98,11 +97,6 @@ class Watch:
         for node in self.cluster.nodes:
             node.kernel.forget(self._horizon)
         del self.cluster.journal[:-300], self.cluster.happenings[:-300]
-
-    @staticmethod
-    def _blamed(node: Node) -> set[str]:
-        """Causes of demotion that the node found by itself."""
-        return set() if node.is_bsd else set(node.election.status.causes)
 
     def drops(self) -> dict[DropReason, int]:
         """What was not believed, by reason, of the lives that go on."""
