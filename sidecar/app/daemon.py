@@ -58,7 +58,7 @@ class Daemon:
         self.stopping = asyncio.Event()
         self.tells_kubernetes = False
         self.on_role: Callable[[], None] = lambda: None
-        self.on_drop: Callable[[int, str, str], None] = lambda _vhid, _reason, _source: None
+        self.on_drop: Callable[[int, str, bytes], None] = lambda _vhid, _reason, _source: None
         self._carpdevs: dict[str, Carpdev] = {}
         self._rtnl = Rtnl()
         self._keepsake = Keepsake(settings.control.with_name(settings.control.name + ".state"))
@@ -90,7 +90,7 @@ class Daemon:
         self.vhosts.append(vhost)
         self._present += 1
 
-    def _dropped(self, vhid: int, reason: str, source: str) -> None:
+    def _dropped(self, vhid: int, reason: str, source: bytes) -> None:
         self.on_drop(vhid, reason, source)
 
     def claim(self) -> bool:

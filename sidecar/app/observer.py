@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable
-from ipaddress import ip_address
 from typing import Final
 
 from sidecar.carp.effects import DemotionChanged, State, StateChanged
@@ -16,7 +15,7 @@ class ElectionObserver:
     Cannot change anything.
     """
 
-    def __init__(self, vhid: int, on_drop: Callable[[int, str, str], None]) -> None:
+    def __init__(self, vhid: int, on_drop: Callable[[int, str, bytes], None]) -> None:
         self._vhid = vhid
         self._on_drop = on_drop
         self.on_move: Callable[[State], None] = lambda _state: None
@@ -38,7 +37,7 @@ class ElectionObserver:
 
     def dropped(self, reason: str, source: bytes) -> None:
         """Counted already; whether it is worth a line is decided elsewhere."""
-        self._on_drop(self._vhid, reason, str(ip_address(source)))
+        self._on_drop(self._vhid, reason, source)
 
     def stopped(self) -> None:
         """The election has ended."""

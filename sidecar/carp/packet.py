@@ -21,8 +21,6 @@ from typing import Final, NamedTuple
 from sidecar.carp.constants import AUTHLEN, BOW_OUT, HEADER_LENGTH, PROTOCOL, VERSION_AND_TYPE
 
 _HEADER: Final = Struct("!BBBBBBHQ20s")
-_WORDS: Final = Struct("!18H")
-_WORD: Final = Struct("!H")
 
 
 class Advertisement(NamedTuple):
@@ -57,14 +55,13 @@ def encode(advertisement: Advertisement) -> bytes:
 
 
 def internet_checksum(data: bytes) -> int:
-    """RFC 1071 over an even number of bytes; 0 over data that already holds a right checksum."""
-    if len(data) == HEADER_LENGTH:
-        words: tuple[int, ...] = _WORDS.unpack(data)
-        total = sum(words)
-    else:
-        total = sum(int(word) for (word,) in _WORD.iter_unpack(data))
-    total = (total >> 16) + (total & 0xFFFF)
-    return 0xFFFF & ~(total + (total >> 16))
+    """RFC 1071 over an even number of bytes; 0 over data that already holds a right checksum.
+
+    The sum of 16-bit words with its carries is the whole as one number modulo 0xFFFF, where 2**16 is 1; but for zeros
+    alone it is 0xFFFF, not 0.
+    """
+    total = int.from_bytes(data, "big")
+    return 0xFFFF - (total % 0xFFFF or 0xFFFF) if total else 0xFFFF
 
 
 def checksum_is_good(payload: bytes) -> bool:

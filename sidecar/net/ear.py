@@ -14,7 +14,8 @@ _PACKET_ADD_MEMBERSHIP: Final = 1
 _PACKET_IGNORE_OUTGOING: Final = 23
 _PACKET_MR_ALLMULTI: Final = 2
 _SO_RCVBUFFORCE: Final = 33
-_FRAME: Final = 2048
+_FRAME: Final = 128
+"""Bytes of a frame that are read: Ethernet's 14, the longest IP header's 60 and the 36 that count."""
 
 
 class Ear:

@@ -9,6 +9,8 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
+from struct import Struct
 from typing import Final, Protocol
 
 from sidecar.carp.config import Family
@@ -20,8 +22,15 @@ from sidecar.net.ear import Ear
 from sidecar.net.readable import Readable
 
 _log: Final = logging.getLogger(__name__)
+_V4, _V6 = Family.V4, Family.V6
+_IPV4: Final = Struct("!6x6s2xBxH4xBx2x4s4s")
+_IPV6: Final = Struct("!6x6s2x4xHxB16s16s")
+"""Source MAC, the header's length in words (IPv4), the packet's or payload's length, TTL, source and destination."""
 BUDGET: Final = 64
 """Frames of known peers read a wake-up, and of strangers at most half as many."""
+REST: Final = 0.001
+"""Seconds that known peers wake nobody after one said what was not believed: a flood wakes us a thousand times a second
+and not at each frame."""
 _MOST_WAITING: Final = 16384
 """No buffer holds more frames."""
 _MOST_KNOWN: Final = 32
@@ -66,13 +75,13 @@ class _Ears:
         except OSError:
             self.close()
             raise
-        self.paused = False
+        self._paused: set[Ear] = set()
 
-    def pause(self, *, paused: bool) -> None:
-        """Whether strangers wake nobody."""
-        if paused is not self.paused:
-            self.readable.heed(self.strangers.socket, heeded=not paused)
-            self.paused = paused
+    def pause(self, ear: Ear, *, paused: bool) -> None:
+        """Whether what this one has wakes nobody."""
+        if paused is not (ear in self._paused):
+            self.readable.heed(ear.socket, heeded=not paused)
+            self._paused ^= {ear}
 
     def close(self) -> None:
         for one in ("readable", "strangers", "known"):
@@ -91,7 +100,7 @@ class Wire:
         self._known: dict[bytes, None] = {}
         self._door = Doorkeeper()
         self._ifname = ""
-        self._turn_at = 0.0
+        self._known_at = self._turn_at = inf
         self._told_at = -_TELL_AGAIN
 
     def attach(self, vhid: int, listener: Listener) -> None:
@@ -116,17 +125,21 @@ class Wire:
             self._ears.close()
             self._ears = None
         self._door.forgive()
-        self._alarm.arm(None)
+        self._known_at = self._turn_at = inf
+        self._set_alarm()
 
     def fileno(self) -> int:
         """The descriptor to watch, -1 when closed."""
         return -1 if self._ears is None else self._ears.readable.fileno()
 
     def drain(self) -> None:
-        """Read and hand over a bounded number of frames, known peers' first."""
-        if self._ears is None:
+        """Read and hand over a bounded number of frames, known peers' first; what waits longer wakes us again.
+
+        A master speaks once in its interval. Who looks whether it said more, and whether strangers did, pays two system
+        calls that fail, as much as for the advertisement itself.
+        """
+        if self._ears is None or self._hear_masters(self._ears):
             return
-        self._hear_known(self._ears, BUDGET)
         if self._door.limiting:
             self._limit(self._ears)
         else:
@@ -135,12 +148,45 @@ class Wire:
     def drain_all(self) -> None:
         """Hear all that has come, before silence is concluded; bounded, so that no flood holds the loop for ever."""
         if self._ears is not None:
-            self._hear_known(self._ears, _MOST_WAITING)
+            self._hear_known(self._ears)
             if not self._hear_strangers(self._ears, BUDGET // 2) and self._worried():
                 self._hear_strangers(self._ears, _MOST_WAITING)
 
-    def _hear_known(self, ears: _Ears, budget: int) -> None:
-        for _ in range(budget):
+    def _hear_masters(self, ears: _Ears) -> bool:
+        """Whether so many were believed as there are virtual hosts, before known peers had nothing more to say."""
+        if self._known_at < inf and self._clock() < self._known_at:
+            return False
+        masters, refused = len(self._listeners), 0
+        for _ in range(BUDGET):
+            frame = ears.known.read()
+            if frame is None:
+                break
+            if not self._deliver(frame):
+                refused += 1
+            elif masters == 1:
+                return True
+            else:
+                masters -= 1
+        if refused or self._known_at < inf:
+            self._rest(ears, refused)
+        return False
+
+    def _rest(self, ears: _Ears, refused: int) -> None:
+        """Somebody speaks in a known peer's name: what more there is, is read together, which costs half as much."""
+        ears.pause(ears.known, paused=refused > 0)
+        pause = REST if refused < BUDGET else 0.0
+        self._known_at = self._clock() + pause if refused else inf
+        self._set_alarm()
+
+    def _set_alarm(self) -> None:
+        """For the first of those that wait for a time."""
+        due = min(self._known_at, self._turn_at)
+        self._alarm.acknowledge()
+        self._alarm.arm(due if due < inf else None)
+
+    def _hear_known(self, ears: _Ears) -> None:
+        """All that they said."""
+        for _ in range(_MOST_WAITING):
             frame = ears.known.read()
             if frame is None:
                 return
@@ -204,17 +250,16 @@ class Wire:
         self._door.turn(now)
         if self._door.muted != before:
             self._attend()
-        ears.pause(paused=True)
+        ears.pause(ears.strangers, paused=True)
         self._turn_at = now + TURN
-        self._alarm.acknowledge()
-        self._alarm.arm(self._turn_at)
+        self._set_alarm()
 
     def _end_to_limit(self, ears: _Ears) -> None:
         ears.strangers.resize(_AMPLE)
-        ears.pause(paused=False)
+        ears.pause(ears.strangers, paused=False)
         self._attend()
-        self._alarm.acknowledge()
-        self._alarm.arm(None)
+        self._turn_at = inf
+        self._set_alarm()
 
     def _worried(self) -> bool:
         return any(listener.worried() for listener in self._listeners.values())
@@ -233,15 +278,16 @@ class Wire:
             self._ears.strangers.attend(strangers)
             self._ears.known.attend(known)
 
-    def _deliver(self, frame: bytes) -> None:
+    def _deliver(self, frame: bytes) -> bool:
+        """Whether it was believed."""
         datagram = dissect(frame)
-        if datagram is not None:
-            self._hand_over(datagram)
+        return datagram is not None and self._hand_over(datagram)
 
     def _hand_over(self, datagram: Datagram) -> bool:
-        if len(datagram.payload) < 2:
+        payload = datagram.payload
+        if len(payload) < 2:
             return False
-        listener = self._listeners.get(datagram.payload[1])
+        listener = self._listeners.get(payload[1])
         return listener is not None and listener.receive(datagram)
 
     def send(self, frame: bytes) -> str | None:
@@ -257,11 +303,11 @@ class Wire:
 
 def dissect(frame: bytes) -> Datagram | None:
     """An Ethernet frame as a datagram, its payload as long as the IP header says; None when it is not whole IP."""
-    if frame[12:14] == b"\x08\x00" and len(frame) >= 34:
-        head = 14 + (frame[14] & 0x0F) * 4
-        end = 14 + int.from_bytes(frame[16:18], "big")
-        return Datagram(Family.V4, frame[26:30], frame[30:34], frame[22], frame[head:end], frame[6:12])
-    if frame[12:14] == b"\x86\xdd" and len(frame) >= 54:
-        end = 54 + int.from_bytes(frame[18:20], "big")
-        return Datagram(Family.V6, frame[22:38], frame[38:54], frame[21], frame[54:end], frame[6:12])
+    kind = frame[12:14]
+    if kind == b"\x08\x00" and len(frame) >= 34:
+        mac, words, length, ttl, source, destination = _IPV4.unpack_from(frame)
+        return Datagram(_V4, source, destination, ttl, frame[14 + (words & 0x0F) * 4 : 14 + length], mac)
+    if kind == b"\x86\xdd" and len(frame) >= 54:
+        mac, length, ttl, source, destination = _IPV6.unpack_from(frame)
+        return Datagram(_V6, source, destination, ttl, frame[54 : 54 + length], mac)
     return None

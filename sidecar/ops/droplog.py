@@ -6,6 +6,7 @@ A stranger may invent sources. Beyond a limit they share one entry a reason, so 
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Final
 
 PERIOD: Final = 60.0
@@ -35,27 +36,33 @@ class _Entry:
 
 
 class DropLog:
-    """Decides. ``now``: monotonic seconds; ``limit``: sources remembered, besides the others' entry for each reason."""
+    """Decides. ``now``: monotonic seconds; ``limit``: sources remembered, besides the others' entry for each reason.
+
+    Sources are packed: what is dropped by the ten thousand must not be made readable each time.
+    """
 
     def __init__(self, period: float = PERIOD, limit: int = _LIMIT) -> None:
         self._period = period
         self._limit = limit
-        self._sources: dict[tuple[int, str, str], _Entry] = {}
+        self._sources: dict[tuple[int, str, bytes], _Entry] = {}
         self._others: dict[tuple[int, str], _Entry] = {}
 
-    def note(self, vhid: int, reason: str, source: str, now: float) -> tuple[str, int] | None:
-        """Whom to name and how many were dropped since the last line, this one included; None for no line."""
+    def note(self, vhid: int, reason: str, source: bytes, now: float) -> tuple[bytes | None, int] | None:
+        """Whom to name and how many were dropped since the last line, this one included; None for no line.
+
+        Nobody is named (None) where the others share a line.
+        """
         entry = self._entry_of((vhid, reason, source), now)
-        name = source
+        name: bytes | None = source
         if entry is None:
-            name, entry = OTHERS, self._others.setdefault((vhid, reason), _Entry(now - self._period))
+            name, entry = None, self._others.setdefault((vhid, reason), _Entry(now - self._period))
         entry.unsaid += 1
         if now - entry.said_at < self._period:
             return None
         count, entry.unsaid, entry.said_at = entry.unsaid, 0, now
         return name, count
 
-    def _entry_of(self, key: tuple[int, str, str], now: float) -> _Entry | None:
+    def _entry_of(self, key: tuple[int, str, bytes], now: float) -> _Entry | None:
         """That source's own, a new one where there is room; whoever spoke last stands last."""
         entry = self._sources.get(key)
         if entry is None:
@@ -76,14 +83,15 @@ class DropLog:
                 del self._sources[first]
 
 
-def drop_logger(clock: Callable[[], float], drops: DropLog | None = None) -> Callable[[int, str, str], None]:
-    """What to call for each drop with vhid, reason and source; it logs those that deserve it, as warnings."""
+def drop_logger(clock: Callable[[], float], drops: DropLog | None = None) -> Callable[[int, str, bytes], None]:
+    """What to call for each drop with vhid, reason and packed source; it logs those that deserve it, as warnings."""
     decide = DropLog() if drops is None else drops
 
-    def note(vhid: int, reason: str, source: str) -> None:
+    def note(vhid: int, reason: str, source: bytes) -> None:
         line = decide.note(vhid, reason, source, clock())
         if line is not None:
-            who, count = line
+            name, count = line
+            who = OTHERS if name is None else ip_address(name)
             meaning = _MEANINGS.get(reason, "not believed")
             since = f", {count} since the last line" if count > 1 else ""
             _log.warning("vhid=%d dropped advertisement from %s: %s (%s)%s", vhid, who, reason, meaning, since)

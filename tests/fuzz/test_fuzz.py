@@ -117,7 +117,7 @@ class Fault(NamedTuple):
     "fault",
     [
         Fault("carp/receive.py", "if len(payload) < HEADER_LENGTH:", "if not payload:"),
-        Fault("net/wire.py", "if len(datagram.payload) < 2:", "if not datagram.payload:"),
+        Fault("net/wire.py", "if len(payload) < 2:", "if not payload:"),
         Fault("net/wire.py", " and len(frame) >= 34:", ":"),
         Fault("carp/auth.py", "if hmac.compare_digest(context.digest(packed), digest):", "if digest[0] < 128:"),
         Fault("carp/freshness.py", "if ticks <= self._heard or self.has_sent(ticks, counter):", "if False:"),
