@@ -61,12 +61,8 @@ def test_a_disk_that_never_answers_again_costs_no_advertisement(group: Group) ->
     assert changes(group, began, V4) == []
 
 
-def test_no_descriptor_left_moves_nothing_and_everything_works_again_afterwards(group: Group) -> None:
-    first, second = group.add(), group.add()
-    for member in (first, second):
-        member.start()
-    group.wait_for_owner(first)
-    until(lambda: second.state() == "BACKUP", 5, "the second takes part")
+def test_no_descriptor_left_moves_nothing_and_everything_works_again_afterwards(pair: Group) -> None:
+    first, second = pair.members
     began = time.monotonic()
     with limited(first, resource.RLIMIT_NOFILE, descriptors(first)), limited(second, resource.RLIMIT_NOFILE, 3):
         for member in (first, second):
@@ -76,42 +72,34 @@ def test_no_descriptor_left_moves_nothing_and_everything_works_again_afterwards(
             member.until_said("flight record not written: [Errno 24] Too many open files")
             member.until_said("cannot be read (Too many open files)", 6)
         time.sleep(1.0)
-        assert changes(group, began, V4) == []
+        assert changes(pair, began, V4) == []
     for member in (first, second):
         member.until_said("reloaded: vhid 10: 2 keys", 10)
         assert member.metric("carp_config_load_error") == 0
     assert [first.state(), second.state()] == ["MASTER", "BACKUP"]
     first.node.ip("link set eth0 down")
-    group.wait_for_owner(second)
+    pair.wait_for_owner(second)
     first.node.ip("link set eth0 up")
-    group.wait_for_owner(first, 15)
+    pair.wait_for_owner(first, 15)
     assert "Traceback" not in first.said() + second.said()
 
 
-def test_a_carpdev_that_comes_back_while_no_descriptor_is_left_is_taken_up_when_there_is_one(group: Group) -> None:
-    first, second = group.add(), group.add()
-    for member in (first, second):
-        member.start()
-    group.wait_for_owner(first)
-    until(lambda: second.state() == "BACKUP", 5, "the second takes part")
+def test_a_carpdev_that_comes_back_while_no_descriptor_is_left_is_taken_up_when_there_is_one(pair: Group) -> None:
+    first, second = pair.members
     with limited(first, resource.RLIMIT_NOFILE, 3):
         first.node.ip("link set eth0 down")
-        group.wait_for_owner(second)
+        pair.wait_for_owner(second)
         first.node.ip("link set eth0 up")
         time.sleep(2.0)
-        assert group.owners() == {second.node.name}
-    group.wait_for_owner(first, 15)
-    assert group.longest_overlap() < SLACK
+        assert pair.owners() == {second.node.name}
+    pair.wait_for_owner(first, 15)
+    assert pair.longest_overlap() < SLACK
     assert "Traceback" not in first.said()
 
 
-def test_no_memory_left_makes_no_second_owner_and_passes(group: Group) -> None:
+def test_no_memory_left_makes_no_second_owner_and_passes(pair: Group) -> None:
     """RLIMIT_AS at what is used now: the next page that is asked for is refused, wherever that is."""
-    first, second = group.add(), group.add()
-    for member in (first, second):
-        member.start()
-    group.wait_for_owner(first)
-    until(lambda: second.state() == "BACKUP", 5, "the second takes part")
+    first = pair.members[0]
     began = time.monotonic()
     with limited(first, resource.RLIMIT_AS, memory(first)):
         for path in ("/metrics", "/status", "/", "/livez") * 5:
@@ -119,9 +107,9 @@ def test_no_memory_left_makes_no_second_owner_and_passes(group: Group) -> None:
         first.kill(signal.SIGUSR1)
         first.node.ip("addr add 10.77.0.61/32 dev eth0")
         time.sleep(4.0)
-        assert group.longest_overlap(since=began) < SLACK
-        print(group.owners(), first.said())
-    group.wait_for_owner(first, 15)
+        assert pair.longest_overlap(since=began) < SLACK
+        print(pair.owners(), first.said())
+    pair.wait_for_owner(first, 15)
     assert first.http("/status").code == 200
     assert first.state() == "MASTER"
-    assert group.longest_overlap(since=began) < SLACK
+    assert pair.longest_overlap(since=began) < SLACK
