@@ -176,7 +176,7 @@ class Election:
         self._config = config
         self._terms = Terms.of(config, self._ledger.total)
         self._lots.needed = False
-        self._standby.think_again()
+        self._standby.think_again(self._since + self._terms.wary)
         self._standby.heard = {family: self._standby.heard.get(family, now) for family in config.families}
         if self._state is not State.MASTER:
             return _NOTHING
@@ -307,7 +307,7 @@ class Election:
         if rise == 0:
             return _NOTHING
         self._terms = Terms.of(self._config, self._ledger.total)
-        self._standby.think_again()
+        self._standby.think_again(self._since + self._terms.wary)
         changed: Effects = (do.DemotionChanged(old, self._ledger.total, cause),)
         master = self._mastership
         if self._state is not State.MASTER:

@@ -206,7 +206,11 @@ class Standby:
         if self.takeover is None or takeover.at < self.takeover.at:
             self.takeover = takeover
 
-    def think_again(self) -> None:
-        """What we are has changed: the next advertisement of a worse master invites again. One that left did leave."""
+    def think_again(self, wary_until: float) -> None:
+        """What we are has changed: the next advertisement of a worse master invites again. One that left did leave.
+
+        Who has a shorter interval now has listened for long enough sooner.
+        """
+        self._wary_until = min(self._wary_until, wary_until)
         if self.takeover is not None and self.takeover.reason is not Reason.PEER_BOWED_OUT:
             self.takeover = None

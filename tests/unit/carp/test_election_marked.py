@@ -1,5 +1,7 @@
 """What an election makes of carp-sidecar peers: between equals the source decides, and who begins is wary."""
 
+from dataclasses import replace
+
 import pytest
 
 from sidecar.carp import events as on
@@ -75,6 +77,23 @@ def test_who_begins_follows_no_invitation_that_may_be_a_recording(advbase: int, 
 def test_after_an_interval_and_a_quarter_it_does() -> None:
     node = Told(0)
     heard(node, 200, after=1.3)
+    assert (node.state, node.why) == (State.MASTER, Reason.PREEMPT)
+
+
+def test_a_shorter_interval_is_listened_for_from_the_start() -> None:
+    """Else it would let a goodbye pass that came soon after a change from advbase 10 to 1, and nobody would answer."""
+    node = Told(20, advbase=10)
+    node.tell(on.ConfigChanged(replace(node.config, advbase=1)), after=2.0)
+    heard(node, 255, advbase=255, after=0.5)
+    node.run(0.1)
+    assert (node.state, node.why) == (State.MASTER, Reason.PEER_BOWED_OUT)
+
+
+def test_a_longer_interval_does_not_make_wary_again() -> None:
+    node = Told(20)
+    node.tell(on.ConfigChanged(replace(node.config, advbase=10)), after=5.0)
+    heard(node, 200, advbase=10, after=1.0)
+    node.run(0.1)
     assert (node.state, node.why) == (State.MASTER, Reason.PREEMPT)
 
 
