@@ -31,6 +31,7 @@ test: setup ## every test, in private namespaces (ARGS=... for pytest, JOBS=0 fo
 check: setup ## format, lint, types, import floors, sizes, and what must not stand in a file
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
+	@$(BIN)/yamllint --strict .
 	@$(BIN)/mypy
 	@$(BIN)/python -m pytest -q tests/codecheck
 

@@ -91,6 +91,17 @@ def test_each_way_of_use_renders_and_lints_strictly(values: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.parametrize("values", CI, ids=lambda path: path.stem)
+def test_each_way_of_use_renders_to_yaml_that_reads_as_it_looks(values: Path) -> None:
+    """No key twice, nothing left empty, no word that is a boolean by accident; how it is laid out is Helm's."""
+    layout = "trailing-spaces: disable, indentation: disable, line-length: disable"
+    rules = f"{{extends: {ROOT / '.yamllint.yaml'}, rules: {{{layout}}}}}"
+    rendered = template("-f", str(values)).stdout
+    linter = [Path(sys.executable).with_name("yamllint"), "--strict", "-d", rules, "-"]
+    done = subprocess.run(linter, input=rendered, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 @pytest.mark.parametrize("version", ["1.29.0", "1.30.5", "1.33.0", "1.35.1-eks-1", "1.37.0"])
 def test_every_kubernetes_that_is_promised_gets_the_same_objects_but_for_its_policies(version: str) -> None:
     policies = {"ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"}
