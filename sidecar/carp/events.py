@@ -1,6 +1,10 @@
-"""Everything that can happen to an election. Frozen: an event is a fact."""
+"""Everything that can happen to an election. Frozen: an event is a fact.
+
+The one that comes all the time is a tuple, which is made in a third of the time of a frozen dataclass.
+"""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from sidecar.carp.config import Config, Family
 from sidecar.carp.packet import Advertisement
@@ -20,8 +24,7 @@ class CarpdevChanged:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class AdvertisementReceived:
+class AdvertisementReceived(NamedTuple):
     """A believed advertisement (receive.Receiver). ``source`` is packed."""
 
     advertisement: Advertisement

@@ -29,7 +29,8 @@ _MARK_MASK: Final = (1 << _MARK_BITS) - 1
 _LARGE: Final = 15
 """advbase from here on stands in the low byte of the ticks; with advskew 255 this is a bow-out."""
 _LOW_BYTE: Final = 0xFF
-_DEMOTE_STEP: Final = 16
+_STEPS: Final = bytes(min(-(-demote // 16), 15) for demote in range(256))
+"""OpenBSD's byte as four bits: 0 for 0, 1 for 1-16, ... 15 for 225-255."""
 _BLOCK: Final = 64
 _SANE: Final = range(1, MAX_TICKS - (1 << 31))
 """What a clock may say; four years of counting are left beyond."""
@@ -45,8 +46,9 @@ class Sealed(NamedTuple):
 
     def agrees_with(self, advbase: int, advskew: int, demote: int) -> bool:
         """Whether a header says the same; in a bow-out the demotion means nothing."""
-        said = (self.advbase, self.advskew)
-        return said == (advbase, advskew) and (said == (BOW_OUT, BOW_OUT) or self.demote == _step_of(demote))
+        if self.advbase != advbase or self.advskew != advskew:
+            return False
+        return self.demote == _STEPS[demote] or advbase == advskew == BOW_OUT
 
 
 class Marker:
@@ -61,7 +63,7 @@ class Marker:
 
     def seal(self, ticks: int, advbase: int, advskew: int, demote: int) -> int:
         """The counter. ``ticks`` as ``fit`` gave them for this advbase and advskew."""
-        said = min(advbase, _LARGE) << 12 | advskew << 4 | (0 if advbase == advskew == BOW_OUT else _step_of(demote))
+        said = min(advbase, _LARGE) << 12 | advskew << 4 | (0 if advbase == advskew == BOW_OUT else _STEPS[demote])
         return ticks << _TICKS_SHIFT | said << _MARK_BITS | self._mark(ticks)
 
     def read(self, counter: int) -> Sealed | None:
@@ -78,11 +80,6 @@ class Marker:
         keyed = self._keyed.copy()
         keyed.update(ticks.to_bytes(5, "big"))
         return int.from_bytes(keyed.digest(), "big") & _MARK_MASK
-
-
-def _step_of(demote: int) -> int:
-    """0 for 0, 1 for 1-16, ... 15 for 225-255."""
-    return min(-(-demote // _DEMOTE_STEP), 15)
 
 
 def fit(ticks: int, advbase: int, advskew: int) -> int:

@@ -1,7 +1,6 @@
 """How a node puts what it says on the wire and what it makes of what it hears: as values, or as signed bytes."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Protocol
 
 from sidecar.carp.auth import Authenticator, Key
@@ -64,7 +63,7 @@ class Plain:
         known = self._heard.get(id(message))
         if known is None:
             outranks = message.speaker is Speaker.CARP_SIDECAR and message.source < self._sources[message.family]
-            known = self._heard[id(message)] = (message, replace(message, outranks=outranks))
+            known = self._heard[id(message)] = (message, message._replace(outranks=outranks))
         return known[1]
 
     def configure(self, config: Config, keys: Sequence[Key] | None = None) -> None:
