@@ -4,9 +4,7 @@ A product serves every lane on one node, with a better or a worse preference, an
 """
 
 import json
-import shutil
 import socket
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,9 +13,10 @@ from typing import Protocol
 
 from sidecar.lab.space import Process
 from sidecar.lab.topology import Node
+from tests import rivals
 from tests.attacks.catalogue import Lane
 from tests.attacks.frames import Kind
-from tests.rivals import DOWN, PASSPHRASE, PATH, UP
+from tests.rivals import Service
 
 VRRP_PASSWORD = "fortests"
 ADVSKEW = (10, 60)
@@ -58,17 +57,11 @@ class Sidecar:
         self.name, self.title = f"ours-{self.replay}", f"carp-sidecar, {self.replay}"
 
     def start(self, node: Node, lanes: Sequence[Lane], openbsd: set[int], rank: int, log: Path) -> list[Process]:
-        keys = node.write("/run/passphrase", f"{PASSPHRASE}\n", 0o600)
-        config = node.write("/run/carp.yaml", "ntp: off\nkubernetes: off\nvhosts:\n")
-        with node.path(config).open("a") as file:
-            for lane in lanes:
-                dialect = "openbsd" if lane.vhid in openbsd else "freebsd"
-                file.write(
-                    f"  - {{vhid: {lane.vhid}, addresses: {lane.address}, advskew: {ADVSKEW[rank]}, interface: eth0, "
-                    f"passphrase_file: {keys}, dialect: {dialect}, replay: {self.replay}}}\n"
-                )
-        env = {"PATH": PATH, "PYTHONPATH": str(Path(__file__).parents[2]), "CARP_CONFIG": config}
-        return [node.spawn([sys.executable, "-m", "sidecar", "run"], log=log, env=env)]
+        services = {
+            one: {"advskew": ADVSKEW[rank], "replay": self.replay, "dialect": _dialect(one, openbsd)}
+            for one in _services(lanes)
+        }
+        return [rivals.sidecar_of_many(node, log, services)]
 
     def drops(self, node: Node) -> Drops:
         end = time.monotonic() + PATIENCE
@@ -94,12 +87,7 @@ class Ucarp:
     passwords: bool = True
 
     def start(self, node: Node, lanes: Sequence[Lane], openbsd: set[int], rank: int, log: Path) -> list[Process]:
-        # Not rivals.ucarp for each: it would write the scripts again while the first processes run them.
-        up, down = node.write("/run/up", UP, 0o755), node.write("/run/down", DOWN, 0o755)
-        secret = node.write("/run/passphrase", f"{PASSPHRASE}\n", 0o600)
-        common = [shutil.which("ucarp", path=PATH) or "ucarp", "-i", "eth0", "-s", node.ipv4, "-o", secret]
-        common += ["-b", "1", "-k", str(ADVSKEW[rank]), "-P", "-z", "-u", up, "-d", down]
-        return [node.spawn([*common, "-v", str(lane.vhid), "-a", lane.address], log=log) for lane in lanes]
+        return rivals.ucarps(node, log, _services(lanes), advskew=ADVSKEW[rank])
 
     def drops(self, node: Node) -> Drops:
         return {}
@@ -124,23 +112,24 @@ class Keepalived:
         self.passwords = self.authentication
 
     def start(self, node: Node, lanes: Sequence[Lane], openbsd: set[int], rank: int, log: Path) -> list[Process]:
-        instances = "".join(self._instance(lane, rank) for lane in lanes)
-        text = f"global_defs {{\n  vrrp_version {self.version}\n  router_id {node.name}\n}}\n{instances}"
-        config = node.write("/run/keepalived.conf", text)
-        program = shutil.which("keepalived", path=PATH) or "keepalived"
-        argv = [program, "-n", "-l", "-P", "-f", config, "-p", "/run/keepalived.pid", "-r", "/run/vrrp.pid"]
-        return [node.spawn(argv, log=log)]
+        password = VRRP_PASSWORD * self.authentication
+        services, priority = _services(lanes), PRIORITY[rank]
+        return [
+            rivals.keepalived(
+                node, log, *services, priority=priority, interval=1, version=self.version, password=password
+            )
+        ]
 
     def drops(self, node: Node) -> Drops:
         return {}
 
-    def _instance(self, lane: Lane, rank: int) -> str:
-        password = f"  authentication {{\n    auth_type PASS\n    auth_pass {VRRP_PASSWORD}\n  }}\n"
-        return (
-            f"vrrp_instance v{lane.vhid} {{\n  state BACKUP\n  interface eth0\n  virtual_router_id {lane.vhid}\n"
-            f"  priority {PRIORITY[rank]}\n  advert_int 1\n{password * self.authentication}"
-            f"  virtual_ipaddress {{\n    {lane.address}/32 dev eth0\n  }}\n}}\n"
-        )
+
+def _services(lanes: Sequence[Lane]) -> list[Service]:
+    return [Service(lane.vhid, lane.address) for lane in lanes]
+
+
+def _dialect(service: Service, openbsd: set[int]) -> str:
+    return "openbsd" if service.vhid in openbsd else "freebsd"
 
 
 PRODUCTS: list[Product] = [
