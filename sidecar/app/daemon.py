@@ -8,7 +8,7 @@ import contextlib
 import logging
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
 from typing import Final, Protocol
@@ -118,11 +118,11 @@ class Daemon:
         except SidecarError as error:
             _log.error("not put back: %s", error)
 
-    async def run(self, build_annex: Callable[["Daemon"], Annex]) -> None:
+    async def run(self, build_annex: Callable[["Daemon"], Awaitable[Annex]]) -> None:
         """From the first advertisement to the last. ``build_annex`` is called when the elections run."""
         listen_to_signals({signal.SIGTERM: self.stopping.set, signal.SIGINT: self.stopping.set})
         self._start_elections()
-        annex = build_annex(self)
+        annex = await build_annex(self)
         annex.start()
         freeze_heap()
         await self.stopping.wait()

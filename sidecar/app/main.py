@@ -14,9 +14,11 @@ import uvloop
 from sidecar.app.daemon import Annex, Daemon
 from sidecar.app.inpod import tells_kubernetes
 from sidecar.app.privileges import IPC_LOCK, NEEDED, NET_BIND_SERVICE, lay_down
-from sidecar.app.realtime import ask_for_realtime, locks_without_capability
+from sidecar.app.realtime import ask_for_realtime, freeze_imports, locks_without_capability
 from sidecar.app.signals import hold_signals
+from sidecar.errors import ExhaustedError
 from sidecar.ops import logs
+from sidecar.runtime.aside import Aside
 from sidecar.settings.values import RunSettings
 
 _log: Final = logging.getLogger("sidecar")
@@ -26,6 +28,7 @@ _PRIVILEGED_PORTS: Final = 1024
 def run(settings: RunSettings) -> int:
     """Run until told to stop; 0 after an orderly end. ``SidecarError`` when it cannot start."""
     hold_signals()
+    freeze_imports()
     lacking = [*ask_for_realtime(), *lay_down(_still_needed(settings))]
     outlet = logs.set_up(settings.log, settings.log_level)
     try:
@@ -65,8 +68,16 @@ def _run(settings: RunSettings, *, tells_kubernetes: bool) -> int:
     return 0
 
 
-def _surface(daemon: Daemon) -> Annex:
-    """Everything slow or optional; imported now that the elections run."""
+async def _surface(daemon: Daemon) -> Annex:
+    """Everything slow or optional; imported now that the elections run, which have their turn all the while."""
+    try:
+        await Aside("import")(_import_surface)
+    except ExhaustedError as error:
+        _log.warning("%s; the elections wait meanwhile", error)
     from sidecar.app.surface import Surface
 
     return Surface(daemon)
+
+
+def _import_surface() -> None:
+    import sidecar.app.surface  # noqa: F401

@@ -10,7 +10,7 @@ from sidecar.check.finding import Finding, ok, problem, warning
 from sidecar.errors import ConfigError
 from sidecar.net.frames import format_mac, virtual_mac
 from sidecar.net.interface import Interface, InterfaceAddress, holding_subnet_of
-from sidecar.settings import MacMode, VhostSettings
+from sidecar.settings.values import MacMode, VhostSettings
 
 _IPV6: Final = Path("/proc/sys/net/ipv6/conf")
 

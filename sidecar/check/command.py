@@ -18,7 +18,7 @@ from sidecar.check.places import places, running_here
 from sidecar.check.privileges import privileges
 from sidecar.check.time_server import time_server
 from sidecar.net.interface import Interface, all_interfaces
-from sidecar.settings import RunSettings, VhostSettings
+from sidecar.settings.values import RunSettings, VhostSettings
 
 _FAILURE: Final = 1
 

@@ -17,7 +17,7 @@ from sidecar.net import bpf
 from sidecar.net.frames import arp_probe, format_mac, neighbour_question, virtual_mac
 from sidecar.net.interface import Interface
 from sidecar.net.sighting import read
-from sidecar.settings import VhostSettings
+from sidecar.settings.values import VhostSettings
 
 _SECONDS: Final = 1.0
 _ETH_P_ALL: Final = 0x0003

@@ -12,7 +12,7 @@ from pathlib import Path
 from sidecar.check.finding import Finding, ok, warning
 from sidecar.errors import ControlError
 from sidecar.ops.client import call
-from sidecar.settings import RunSettings
+from sidecar.settings.values import RunSettings
 
 
 def running_here(settings: RunSettings) -> str | None:

@@ -8,7 +8,7 @@ from sidecar.check.finding import Finding, ok, problem, warning
 from sidecar.ntp.probe import Probe, ProbeResult
 from sidecar.ntp.target import Target
 from sidecar.ntp.verdict import Thresholds, Verdict, assess
-from sidecar.settings import RunSettings
+from sidecar.settings.values import RunSettings
 
 _QUESTIONS: Final = 2
 _LIMIT: Final = 6.0

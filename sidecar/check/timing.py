@@ -15,7 +15,7 @@ from sidecar.app import punctuality
 from sidecar.app.punctuality import FIX, holds
 from sidecar.app.realtime import ask_for_realtime
 from sidecar.check.finding import Finding, ok, warning
-from sidecar.settings import VhostSettings
+from sidecar.settings.values import VhostSettings
 
 SECONDS: Final = 1.0
 PERIOD: Final = 0.005

@@ -11,7 +11,7 @@ from sidecar.carp.config import Address, Dialect, interval_us
 from sidecar.carp.packet import decode
 from sidecar.check.finding import Finding, ok, problem, warning
 from sidecar.errors import SidecarError
-from sidecar.settings import Replay, VhostSettings
+from sidecar.settings.values import Replay, VhostSettings
 from sidecar.sniff.diagnose import why_not
 from sidecar.sniff.dissect import Observation, dissect
 from sidecar.sniff.frame import Frame

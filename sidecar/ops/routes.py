@@ -10,6 +10,7 @@ from sidecar.errors import ControlError
 from sidecar.ops import page
 from sidecar.ops.control import Handler
 from sidecar.ops.http import HTML, JSON, Response, Route
+from sidecar.ops.metrics import CONTENT_TYPE, Metrics, Sources
 from sidecar.ops.view import Health, StatusView, liveness, readiness, role_of, status_view
 from sidecar.report import VhostReport
 
@@ -37,7 +38,7 @@ class Node:
 
 
 def build(node: Node) -> dict[str, Route]:
-    """The routes. Imports the metrics, which takes tens of milliseconds: call it when the election is up."""
+    """The routes, by their paths."""
     return {
         "/": lambda: _page(node),
         "/livez": lambda: _health(liveness(node.reports(), node.deadlines(), node.clock())),
@@ -63,8 +64,6 @@ def _role(reports: Sequence[VhostReport]) -> Response:
 
 
 def _metrics(node: Node) -> Route:
-    from sidecar.ops.metrics import CONTENT_TYPE, Metrics, Sources
-
     metrics = Metrics(Sources(node.version, node.reports, node.ntp, node.config_load_error, node.kubernetes))
     return lambda: Response(200, CONTENT_TYPE, metrics.render())
 

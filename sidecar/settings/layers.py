@@ -7,11 +7,10 @@ from typing import Final
 
 from sidecar.errors import ConfigError
 from sidecar.settings.problems import unknown_key
-from sidecar.settings.table import CONFIG, SHORT_KEYS, env_name, flag_name
+from sidecar.settings.table import CONFIG, PREFIX, SHORT_KEYS, env_name, flag_name
 
 Spell = Callable[[str], str]
 
-PREFIX: Final = env_name("")
 _ENDPOINT: Final = r"PORT_[0-9]+_(?:TCP|UDP|SCTP)"
 _NUMBER: Final = r"[0-9]+"
 _ADDRESS: Final = r"[0-9]+(?:[.][0-9]+){3}|[0-9a-f]*:[0-9a-f:.]+"

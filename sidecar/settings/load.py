@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Final
 from sidecar.carp.config import Config
 from sidecar.errors import ConfigError
 from sidecar.settings.advskew import auto_advskew
-from sidecar.settings.layers import PREFIX, Layer, environment_layer, flags_layer
+from sidecar.settings.layers import Layer, environment_layer, flags_layer
 from sidecar.settings.origin import SHORT, Location, Origin
 from sidecar.settings.passphrases import examine
 from sidecar.settings.problems import ABSENT, ConfigErrors, Refusal, config_error
-from sidecar.settings.table import CONFIG, RUN_KEYS, VHOST_KEYS, VHOSTS, env_name, flag_name
+from sidecar.settings.table import CONFIG, PREFIX, RUN_KEYS, VHOST_KEYS, VHOSTS, env_name, flag_name
 from sidecar.settings.values import Given, RunSettings, VhostSettings
 
 if TYPE_CHECKING:

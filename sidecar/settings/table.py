@@ -10,6 +10,8 @@ CONFIG: Final = "config"
 """What the file is named by; no key of the file itself."""
 VHOSTS: Final = "vhosts"
 """A key of the file only."""
+PREFIX: Final = "CARP_"
+"""Of every variable that is ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,7 @@ def flag_name(key: str) -> str:
 
 def env_name(key: str) -> str:
     """CARP_PASSPHRASE_FILE of passphrase_file."""
-    return "CARP_" + key.upper()
+    return PREFIX + key.upper()
 
 
 SETTINGS: Final = (

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from sidecar.settings import load
+from sidecar.settings.load import load
 from sidecar.settings.table import SETTINGS, Setting
 from tests.chart.render import CHART, CI, KUBERNETES, LEAST, ROOT, helm, render, render_values, template
 
@@ -97,7 +97,7 @@ def test_each_way_of_use_renders_to_yaml_that_reads_as_it_looks(values: Path) ->
     layout = "trailing-spaces: disable, indentation: disable, line-length: disable"
     rules = f"{{extends: {ROOT / '.yamllint.yaml'}, rules: {{{layout}}}}}"
     rendered = template("-f", str(values)).stdout
-    linter = [Path(sys.executable).with_name("yamllint"), "--strict", "-d", rules, "-"]
+    linter = [str(Path(sys.executable).with_name("yamllint")), "--strict", "-d", rules, "-"]
     done = subprocess.run(linter, input=rendered, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 

@@ -11,8 +11,9 @@ from pathlib import Path
 from sidecar.errors import ConfigError
 from sidecar.ntp.packet import COOKIE_LENGTH, Refusal, Reply, check
 from sidecar.ntp.verdict import HealthLedger
-from sidecar.settings import between, file, model, read_passphrases, rules
+from sidecar.settings import between, file, model, rules
 from sidecar.settings.load import load
+from sidecar.settings.passphrases import read_passphrases
 from sidecar.sniff.capture import read_capture
 from sidecar.sniff.dissect import dissect
 from sidecar.sniff.frame import CaptureError

@@ -12,7 +12,8 @@ from sidecar.check.timing import dead_time
 from sidecar.check.timing import judge as judge_timing
 from sidecar.ntp.probe import ProbeResult
 from sidecar.ntp.verdict import Miss
-from sidecar.settings import VhostSettings, load
+from sidecar.settings.load import load
+from sidecar.settings.values import VhostSettings
 
 BOTH = frozenset({"CAP_NET_ADMIN", "CAP_NET_RAW"})
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sidecar import __version__, cli
+from sidecar import __version__, cli, commands
 from sidecar.errors import SidecarError
 
 NOT_IN_RUN = ["rich", "scapy", "kubernetes", "sidecar.lab", "sidecar.sniff", "sidecar.ops.commands"]
@@ -39,7 +39,7 @@ def test_version_is_that_of_the_package() -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, f"carp-sidecar {__version__}\n", "")
 
 
-@pytest.mark.parametrize("name", cli.COMMANDS)
+@pytest.mark.parametrize("name", commands.COMMANDS)
 def test_every_command_explains_itself(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main([name, "--help"]) == 0
     assert capsys.readouterr().out.startswith(f"usage: carp-sidecar {name}")
@@ -48,7 +48,7 @@ def test_every_command_explains_itself(name: str, capsys: pytest.CaptureFixture[
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["--help"]) == 0
     told = capsys.readouterr().out
-    assert all(f"\n    {name}" in told for name in cli.COMMANDS)
+    assert all(f"\n    {name}" in told for name in commands.COMMANDS)
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_an_interrupted_command_is_130_and_silent(
     def interrupted(args: object) -> int:
         raise KeyboardInterrupt
 
-    monkeypatch.setitem(cli.COMMANDS, "sniff", interrupted)
+    monkeypatch.setitem(commands.COMMANDS, "sniff", interrupted)
     assert cli.main(["sniff", "--interface", "lo"]) == 130
     assert capsys.readouterr() == ("", "")
 
@@ -142,7 +142,7 @@ def test_a_failure_in_between_keeps_its_words(
     def failed(args: object) -> int:
         raise SidecarError("first\nsecond")
 
-    monkeypatch.setitem(cli.COMMANDS, "sniff", failed)
+    monkeypatch.setitem(commands.COMMANDS, "sniff", failed)
     assert cli.main(["sniff", "--interface", "lo"]) == 1
     assert capsys.readouterr().err == "carp-sidecar: first\ncarp-sidecar: second\n"
 
@@ -198,5 +198,45 @@ def test_run_does_not_carry_what_only_others_use() -> None:
 
 
 def test_the_clients_do_not_carry_the_validation() -> None:
-    modules = loaded("import json, sys, sidecar.cli, sidecar.settings\nprint(json.dumps(sorted(sys.modules)))")
-    assert {"pydantic", "pydantic_settings", "yaml", "asyncio"}.isdisjoint(modules)
+    program = "import json, sys, sidecar.commands, sidecar.settings.control\nprint(json.dumps(sorted(sys.modules)))"
+    assert {"pydantic", "pydantic_settings", "yaml", "asyncio"}.isdisjoint(loaded(program))
+
+
+AT_FIRST = """
+import json, os, sys
+first = set(sys.modules)
+def spawn(*_, **__):
+    print(json.dumps(sorted(set(sys.modules) - first)))
+    raise OSError
+os.posix_spawn = spawn
+from sidecar.cli import main
+assert main(["run", "--vhid", "300"]) == 1
+"""
+
+
+def test_the_settings_begin_to_be_judged_before_anything_else_is_imported() -> None:
+    """Whatever came first would make every start longer by its whole time."""
+    own = ["sidecar", "sidecar.cli", "sidecar.errors", "sidecar.settings", "sidecar.settings.ahead"]
+    assert loaded(AT_FIRST) == own
+
+
+WHO_IMPORTS = """
+import asyncio, importlib.abc, json, sys, threading
+from sidecar.app import main
+by_thread = {}
+class Watch(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        by_thread.setdefault(threading.get_ident() == threading.main_thread().ident, []).append(name)
+sys.meta_path.insert(0, Watch())
+try:
+    asyncio.run(main._surface(None))
+except AttributeError:  # made of no daemon
+    pass
+heavy = {"sidecar.ops.metrics", "prometheus_client"} & set(by_thread[False])
+print(json.dumps([*sorted(heavy), *by_thread.get(True, [])]))
+"""
+
+
+def test_what_stands_beside_the_elections_is_imported_by_a_thread() -> None:
+    """On the loop it would hold a master for 50 ms, with a dead time of 35."""
+    assert loaded(WHO_IMPORTS) == ["prometheus_client", "sidecar.ops.metrics"]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.settings import auto_advskew
+from sidecar.settings.advskew import auto_advskew
 
 
 @pytest.mark.parametrize("form", ["node-{}", "node-{:03}", "worker{}", "{}", "rack1-node{}.example.net", "10.0.0.{}"])

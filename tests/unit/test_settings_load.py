@@ -9,20 +9,12 @@ import pytest
 
 from sidecar.carp.config import Config, Dialect
 from sidecar.errors import ConfigError
-from sidecar.settings import (
-    ConfigErrors,
-    Kubernetes,
-    Log,
-    LogLevel,
-    MacMode,
-    Readiness,
-    Replay,
-    RunSettings,
-    again,
-    auto_advskew,
-    control_path,
-    load,
-)
+from sidecar.settings.advskew import auto_advskew
+from sidecar.settings.apart import again
+from sidecar.settings.control import control_path
+from sidecar.settings.load import load
+from sidecar.settings.problems import ConfigErrors
+from sidecar.settings.values import Kubernetes, Log, LogLevel, MacMode, Readiness, Replay, RunSettings
 
 Write = Callable[[str], str]
 

@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from sidecar.errors import ConfigError
-from sidecar.settings import read_passphrases
-from sidecar.settings.passphrases import examine
+from sidecar.settings.passphrases import examine, read_passphrases
 
 
 @pytest.fixture

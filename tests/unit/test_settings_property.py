@@ -9,8 +9,10 @@ from hypothesis import example, given
 from hypothesis import settings as limits
 from hypothesis import strategies as st
 
-from sidecar.settings import ConfigErrors, RunSettings, load
+from sidecar.settings.load import load
+from sidecar.settings.problems import ConfigErrors
 from sidecar.settings.table import CONFIG, SETTINGS, SHORT_KEYS, VHOST_KEYS, env_name
+from sidecar.settings.values import RunSettings
 
 NEARLY = [
     *("0", "1", "7", "254", "255", "-1", "1e3", "auto", "on", "off", "", " ", "null", "~", "multicast", "strict"),

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from sidecar.errors import ConfigError
-from sidecar.settings import ConfigErrors, load
+from sidecar.settings.load import load
+from sidecar.settings.problems import ConfigErrors
 
 SHORT = {"CARP_VHID": "7", "CARP_ADDRESSES": "192.0.2.10", "CARP_PASSPHRASE_FILE": "@KEYS"}
 FIRST = "vhosts:\n  - {vhid: 1, interface: eth0, addresses: [192.0.2.10], passphrase_file: @KEYS}\n"
