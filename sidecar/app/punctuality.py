@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from sidecar.carp.config import Config, master_down_us
+from sidecar.company import Company
 from sidecar.errors import HostError
 from sidecar.report import VhostReport
 from sidecar.runtime.timer import DeadlineTimer
@@ -24,7 +25,7 @@ FIX: Final = "raise advskew or advbase on every node, grant CAP_SYS_NICE, or giv
 _SETTLED: Final = 5.0
 _TICKS: Final = 100
 _PERIOD: Final = 0.01
-_LOOK: Final = 60.0
+_LOOK: Final = (60.0, 75.0)
 _SILENT: Final = 3600.0
 
 
@@ -65,12 +66,16 @@ async def worst_lateness(ticks: int = _TICKS, period: float = _PERIOD) -> float:
 
 
 class Punctuality:
-    """``watch`` runs until cancelled; it only logs."""
+    """``watch`` measures once, and then looks in this company for as long as it runs; it only logs."""
 
     def __init__(
-        self, reports: Callable[[], Sequence[VhostReport]], clock: Callable[[], float] = time.monotonic
+        self,
+        reports: Callable[[], Sequence[VhostReport]],
+        clock: Callable[[], float] = time.monotonic,
+        company: Company | None = None,
     ) -> None:
         self._reports = reports
+        self._company = company or Company()
         self._clock = clock
         self._late: dict[int, int] = {}
         self._told: dict[int, float] = {}
@@ -82,9 +87,8 @@ class Punctuality:
             self.judge(await worst_lateness())
         except HostError as error:
             _log.warning("how late timers are here is not known: %s", error)
-        while True:
-            self.look()
-            await asyncio.sleep(_LOOK)
+        self.look()
+        self._company.every("the look at late timers", self.look, *_LOOK)
 
     def judge(self, worst: float) -> None:
         """Say what the host is good for, and warn of every dead time that is shorter."""

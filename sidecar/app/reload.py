@@ -17,6 +17,7 @@ from sidecar.carp.auth import Key
 from sidecar.carp.config import Config
 from sidecar.errors import ConfigError, SidecarError
 from sidecar.runtime.aside import Aside
+from sidecar.runtime.patrol import Patrol
 from sidecar.settings.apart import again
 from sidecar.settings.passphrases import read_passphrases
 from sidecar.settings.values import RunSettings, VhostSettings
@@ -71,6 +72,7 @@ class Reloader:
         self.failed = False
         self._vhosts = tuple(vhosts)
         self._files: list[_Seen | None] = []  # not looked at yet: they may have changed while the daemon started
+        self._found: list[_Seen | None] = []
         self._again = False
         self._told = ""
         self._aside = Aside("read files")
@@ -80,18 +82,25 @@ class Reloader:
         return [_seen(vhost.passphrase_file) for vhost in self.settings.vhosts]
 
     async def watch(self) -> None:
-        """Look at the passphrase files for as long as it runs, in step with what else is done now and then."""
-        loop = asyncio.get_running_loop()
-        while True:
-            await asyncio.sleep(_POLL - loop.time() % _POLL)
-            await self._follow_files()
+        """Follow the passphrase files for as long as it runs."""
+        news = asyncio.Event()
+        patrol = asyncio.create_task(Patrol("look at passphrase files", self._has_news, news.set, _POLL).run())
+        try:
+            while True:
+                await news.wait()
+                news.clear()
+                await self._follow_files()
+        finally:
+            patrol.cancel()
+
+    def _has_news(self) -> bool:
+        """On the patrol's thread, for which a disk may hang."""
+        self._found = self._look()
+        return self._again or self._found != self._files
 
     async def _follow_files(self) -> None:
         """What could not be taken is tried at every look, since what hindered it may pass; it is told once."""
-        try:
-            files = await self._aside(self._look)
-        except SidecarError:
-            return
+        files = self._found
         if self._again or files != self._files:
             self._again = not await self._guarded(lambda: _Candidate.of(self.settings), quiet=not self._files)
             self._files = files
@@ -118,7 +127,8 @@ class Reloader:
             except (SidecarError, MemoryError) as error:
                 self._refuse(str(error) or "out of memory")
                 return False
-        self.failed, self._told = False, ""
+        if changes or not quiet:
+            self.failed, self._told = False, ""
         for change in changes or ([] if quiet else ["nothing changed"]):
             _log.info("reloaded: %s", change)
         return True

@@ -22,6 +22,7 @@ from sidecar.app.vhost import VirtualHost
 from sidecar.app.wishes import COMMAND, Wishes
 from sidecar.carp.effects import State
 from sidecar.carp.events import DemotionSet, ResignRequested
+from sidecar.company import Company
 from sidecar.errors import SidecarError
 from sidecar.kube.scope import Scope
 from sidecar.kube.wire import Hints
@@ -45,17 +46,21 @@ class Surface:
     def __init__(self, daemon: Daemon) -> None:
         self._daemon = daemon
         settings = daemon.settings
+        self._company = Company()
+        for vhost in daemon.vhosts:
+            vhost.driver.company = self._company
         self._reloader = Reloader(settings, daemon.vhosts)
         server = settings.ntp_server
-        self._ntp = NtpWatch(Target(*server) if server else None, self._ntp_demotes)
+        self._ntp = NtpWatch(Target(*server) if server else None, self._ntp_demotes, company=self._company)
         self._wishes = Wishes(daemon.vhosts)
-        self._punctuality = Punctuality(self._reports)
+        self._punctuality = Punctuality(self._reports, company=self._company)
         scope = Scope(nodes=settings.kubernetes_nodes, events=settings.kubernetes_events)
         board = NoticeBoard(self._reports, self._follow_hints, scope=scope)
         self._board = board if daemon.tells_kubernetes else None
         node = self._node()
-        self._control = ControlServer(settings.control, routes.handlers(node, self._resign, self._maintain))
-        self._http = HttpServer(*settings.http, routes.build(node))
+        handlers = routes.handlers(node, self._resign, self._maintain)
+        self._control = ControlServer(settings.control, handlers, company=self._company)
+        self._http = HttpServer(*settings.http, routes.build(node), company=self._company)
         self._write = Aside("write files")
         self._moved = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()

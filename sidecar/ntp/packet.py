@@ -4,10 +4,9 @@ Law: a reply counts only if it repeats the 64 random bits that we sent, and no b
 age is the difference of two of the server's own timestamps: our wall clock may be wrong, or stepping, and has no part.
 """
 
-from dataclasses import dataclass
 from enum import Enum
 from struct import Struct
-from typing import Final
+from typing import Final, NamedTuple
 
 COOKIE_LENGTH: Final = 8
 UNSYNCHRONISED_LEAP: Final = 3
@@ -44,8 +43,7 @@ class Refusal(Enum):
 _KISSES: Final = {b"RATE": Refusal.KISS_RATE, b"DENY": Refusal.KISS_DENY, b"RSTR": Refusal.KISS_RSTR}
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """What a server says of itself, in answer to our question; it may well say that it is unsynchronised."""
 
     leap: int  # 0..3; 3: not synchronised

@@ -1,9 +1,10 @@
 """Asks one NTP server again and again, and reports what came of each question. The edge: sockets, timers, randomness.
 
 Law: one question at a time, one result a question, never faster than once a second, and nothing that the network does
-raises. Plain callbacks on the loop (asyncio's or uvloop's): a question costs two wake-ups and no task. The socket is
-connected, so the kernel drops whatever comes from another address or port; after a miss it is opened anew, because the
-route, the server's address or our own may be others by now.
+raises. Plain callbacks on the loop (asyncio's or uvloop's): a question is a chore, asked in company where there is
+any, and its answer comes while everything is warm. The socket is connected, so the kernel drops whatever comes from
+another address or port; after a miss it is opened anew, because the route, the server's address or our own may be
+others by now.
 """
 
 import asyncio
@@ -12,11 +13,10 @@ import secrets
 import socket
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 from math import ceil
-from time import monotonic
-from typing import Final
+from typing import Final, NamedTuple
 
+from sidecar.company import Company
 from sidecar.ntp.packet import COOKIE_LENGTH, Refusal, Reply, check, request
 from sidecar.ntp.resolve import Endpoint, Resolver, literal
 from sidecar.ntp.target import Target
@@ -30,15 +30,19 @@ INTERVAL_S: Final = 1.25
 _SOONER: Final = 0.8
 _SOONER_TIMES: Final = 3
 _EARLY: Final = 0.1  # of an interval, by which a question may follow one that was asked late
+# In company questions are an interval apart on the average, in intervals between these: with adverts a second apart
+# four of five bring one, so 1.0 or 2.0 s; the pace of a miss that is looked into is kept by a timer.
+_LEAST: Final = 0.76
+_MOST: Final = 1.8
 TIMEOUT_S: Final = 0.5
 _BACK_OFF_MOST: Final = 4  # doublings: at most 20 s between questions
 _FORGET_KISS_AFTER: Final = 10  # good answers for each halving back
+_COOKIES: Final = 64  # bought at once
 _DATAGRAM: Final = 1024
 _DATAGRAMS_A_WAKE_UP: Final = 16  # whoever forges the server's address may not hold the loop
 
 
-@dataclass(frozen=True, slots=True)
-class ProbeResult:
+class ProbeResult(NamedTuple):
     """What came of one question."""
 
     outcome: Outcome
@@ -64,59 +68,76 @@ class Probe:
         family: int = socket.AF_UNSPEC,
         interval: float = INTERVAL_S,
         timeout: float = TIMEOUT_S,
-        clock: Callable[[], float] = monotonic,
+        company: Company | None = None,
     ) -> None:
+        """``company``: of whoever wakes this process anyway; None: it is woken for each question."""
         if not 0 < timeout < interval:
             raise ValueError(f"a timeout of {timeout} s does not end within the interval of {interval} s")
         self.target = target
         self.refused: Counter[Refusal] = Counter()  # datagrams that were no reply to our question, by reason
         self._on_result = on_result
         self._own_address = own_address
-        self._interval, self._timeout, self._clock = interval, timeout, clock
+        self._interval, self._timeout = interval, timeout
+        self._alone = company is None
+        self._company = company or Company()
+        self._chore = self._company.chore(f"the question to {target}", self._next)
         self._literal = literal(target, family)
         self._endpoints: list[Endpoint] = list(self._literal)
         self._resolver = Resolver(target, self._resolved, family)
         self._socket: socket.socket | None = None
+        self._cookies: list[bytes] = []  # not used yet
         self._cookie: bytes | None = None  # of the question that waits for its answer
-        self._asked_at = 0.0  # by `clock`
-        self._due_at = 0.0  # by the loop: when the question was asked
+        self._asked_at = 0.0
         self._awaiting_name = False
         self._back_off = 0
         self._misses = 0  # in a row
         self._good = 0
-        self._timer: asyncio.TimerHandle | None = None  # the deadline of a question, else the time of the next
+        self._loop: asyncio.AbstractEventLoop | None = None  # while it asks
 
     def start(self) -> None:
         """Ask for the first time at once. Needs the running loop."""
-        if self._timer is None:
-            self._arm(asyncio.get_running_loop().time(), self._ask)
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
+            self._chore.plan(0.0, self._company.now())
 
     def stop(self) -> None:
         """Ask no more and report nothing more."""
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer, self._cookie, self._awaiting_name = None, None, False
+        self._chore.cancel()
+        self._cookie, self._awaiting_name = None, False
         self._close()
+        self._loop = None
 
     # ------------------------------------------------------------------------------------------------- one question
 
+    def _next(self) -> None:
+        """The deadline of a question, else the time of the next."""
+        if self._cookie is not None or self._awaiting_name:
+            self._give_up()
+        else:
+            self._ask()
+
     def _ask(self) -> None:
-        self._due_at = asyncio.get_running_loop().time()
-        self._asked_at = self._clock()
+        self._asked_at = self._company.now()
         if not self._endpoints:
             self._find_endpoints()
         else:
             self._send()
 
     def _send(self) -> None:
-        cookie = secrets.token_bytes(COOKIE_LENGTH)
+        cookie = self._cookies.pop() if self._cookies else self._more_cookies()
         try:
             self._open().send(request(cookie))
         except OSError as error:
             self._finish(_miss(error))
             return
         self._cookie = cookie
-        self._arm(self._due_at + self._timeout, self._give_up)
+        self._at(self._asked_at + self._timeout)
+
+    def _more_cookies(self) -> bytes:
+        """Random bits for many questions at once, and the first of them: asking the kernel has its price, too."""
+        bits = secrets.token_bytes(COOKIE_LENGTH * _COOKIES)
+        self._cookies = [bits[at : at + COOKIE_LENGTH] for at in range(0, len(bits), COOKIE_LENGTH)]
+        return self._cookies.pop()
 
     def _give_up(self) -> None:
         if self._socket is not None:  # after a stall of ours the answer may lie there: hear before concluding silence
@@ -126,18 +147,22 @@ class Probe:
 
     def _finish(self, outcome: Outcome) -> None:
         """The one end of every question. The next one is set before the listener is told, whatever that may do."""
-        now = self._clock()
+        now = self._company.now()
         self._cookie, self._awaiting_name = None, False
-        self._pace(outcome)
-        if isinstance(outcome, Miss):
+        missed = isinstance(outcome, Miss)
+        if not (missed or self._misses or self._back_off) and isinstance(outcome, Reply):
+            self._plan_next()
+        else:
+            self._pace(outcome)
+        if missed:
             self._close()
             self._endpoints = self._endpoints[1:] or list(
                 self._literal
             )  # a name may have several; the last is asked anew
-        self._on_result(ProbeResult(outcome, None if isinstance(outcome, Miss) else now - self._asked_at), now)
+        self._on_result(ProbeResult(outcome, None if missed else now - self._asked_at), now)
 
     def _pace(self, outcome: Outcome) -> None:
-        """Ask less often when told to (RFC 5905 §7.4), and come back slowly."""
+        """When the next question is asked: less often when told to (RFC 5905 §7.4), and coming back slowly."""
         if isinstance(outcome, Refusal):
             self._back_off, self._good = min(self._back_off + 1, _BACK_OFF_MOST), 0
         elif isinstance(outcome, Reply) and self._back_off:
@@ -146,17 +171,29 @@ class Probe:
                 self._back_off, self._good = self._back_off - 1, 0
         self._misses = self._misses + 1 if isinstance(outcome, Miss) else 0
         sooner = 0 < self._misses <= _SOONER_TIMES and not self._back_off
-        next_at = self._due_at + self._interval * (_SOONER if sooner else 1 << self._back_off)
-        self._arm(next_at if self._misses else self._in_step(next_at), self._ask)
+        next_at = self._asked_at + self._interval * (_SOONER if sooner else 1 << self._back_off)
+        if self._misses:
+            self._at(next_at)
+        elif self._back_off:
+            self._at(self._in_step(next_at))
+        else:
+            self._plan_next()
+
+    def _plan_next(self) -> None:
+        """At the next beat, or in company from then on."""
+        asked, interval = self._asked_at, self._interval
+        if self._alone:
+            self._at(self._in_step(asked + interval))
+        else:
+            beat = ceil(asked / interval + _EARLY) * interval
+            self._chore.plan(max(beat, asked + interval * _LEAST), asked + interval * _MOST)
 
     def _in_step(self, at: float) -> float:
         """The beat that all probes of this interval share: one wake-up asks for the server and for every address."""
         return ceil(at / self._interval - _EARLY) * self._interval
 
-    def _arm(self, when: float, then: Callable[[], None]) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = asyncio.get_running_loop().call_at(when, then)
+    def _at(self, moment: float) -> None:
+        self._chore.plan(moment, moment)
 
     # --------------------------------------------------------------------------------------------------- the answer
 
@@ -203,19 +240,21 @@ class Probe:
         except OSError:
             new.close()
             raise
-        asyncio.get_running_loop().add_reader(new, self._readable, new)
+        if self._loop is not None:
+            self._loop.add_reader(new, self._readable, new)
         self._socket = new
         return new
 
     def _close(self) -> None:
         if self._socket is not None:
-            asyncio.get_running_loop().remove_reader(self._socket)
+            if self._loop is not None:
+                self._loop.remove_reader(self._socket)
             self._socket.close()
             self._socket = None
 
     def _find_endpoints(self) -> None:
         self._awaiting_name = True
-        self._arm(self._due_at + self._timeout, self._give_up)
+        self._at(self._asked_at + self._timeout)
         self._resolver.start()
 
     def _resolved(self, found: list[Endpoint]) -> None:

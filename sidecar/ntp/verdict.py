@@ -187,6 +187,7 @@ class HealthLedger:
         self._runs = dict.fromkeys(Verdict, 0)
         self._window: _Window | None = None
         self._entered_at = 0.0
+        self._well = False  # as the last answer was, with nothing to remember
 
     @property
     def demotion(self) -> int:
@@ -203,6 +204,9 @@ class HealthLedger:
         if verdict is None:
             self._runs[Verdict.DEAD] = 0  # it lives, and says no more than that
             return
+        if self._well and verdict is Verdict.OK:  # as nearly always: nothing follows
+            self.reason = reason
+            return
         self._count(verdict)
         self._watch_for_better(verdict, reason, now)
         following, why = self._next(verdict, reason, now)
@@ -210,6 +214,7 @@ class HealthLedger:
             self._enter(following, why, now)
         elif verdict is self.verdict and self.known:
             self.reason = reason
+        self._well = verdict is self.verdict is Verdict.OK
 
     def _count(self, verdict: Verdict) -> None:
         if verdict is Verdict.DEAD:

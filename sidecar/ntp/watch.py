@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterable
 from time import monotonic
 from typing import Final, NamedTuple, TypedDict
 
+from sidecar.company import Company
 from sidecar.ntp.packet import Reply
 from sidecar.ntp.probe import INTERVAL_S, TIMEOUT_S, Listener, Probe, ProbeResult
 from sidecar.ntp.target import Target
@@ -62,12 +63,13 @@ class NtpWatch:
         thresholds: Thresholds | None = None,
         interval: float = INTERVAL_S,
         timeout: float = TIMEOUT_S,
-        clock: Callable[[], float] = monotonic,
+        company: Company | None = None,
     ) -> None:
         self.target = target
         self._on_demotion = on_demotion
         self._limits = thresholds or Thresholds()
-        self._interval, self._timeout, self._clock = interval, timeout, clock
+        self._interval, self._timeout, self._company = interval, timeout, company
+        self._clock = company.now if company else monotonic
         self._health = HealthLedger(self._limits)
         self._server_answers = False  # the last question, not the state: that takes three
         self._probe = self._asking(target, self._answered) if target else None
@@ -82,7 +84,7 @@ class NtpWatch:
             own_address=own_address,
             interval=self._interval,
             timeout=self._timeout + (_LATER if own_address else 0.0),
-            clock=self._clock,
+            company=self._company,
         )
 
     # ------------------------------------------------------------------------------------------------ what it is told
@@ -177,12 +179,17 @@ class NtpWatch:
 
     def _answered(self, result: ProbeResult, now: float) -> None:
         self._server_answers = not isinstance(result.outcome, Miss)
-        before, demotion = self._health.verdict if self._health.known else None, self._health.demotion
-        self._health.feed(result.outcome, now)
-        if self._health.known and self._health.verdict is not before:
-            self._tell_state(before)
-        if self._health.demotion != demotion:
-            self._on_demotion(Demotion("ntp", self._health.demotion))
+        health = self._health
+        known, before = health.known, health.verdict
+        health.feed(result.outcome, now)
+        if health.verdict is not before or health.known is not known:
+            self._tell_state(before if known else None)
+            if health.demotion != before.demotion:
+                self._on_demotion(Demotion("ntp", health.demotion))
+        if self._vips:
+            self._vips_pass(now)
+
+    def _vips_pass(self, now: float) -> None:
         for address in [address for address, vip in self._vips.items() if not vip.held]:
             self._vip_passes(address, now)
 

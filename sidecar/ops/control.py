@@ -17,6 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
+from sidecar.company import Company
 from sidecar.errors import ConfigError, ControlError, HostError, SidecarError
 from sidecar.ops.client import VERSION
 from sidecar.ops.listener import Connection, Limits, Listener
@@ -111,11 +112,17 @@ def _is_answered(path: Path) -> bool:
 class ControlServer:
     """Serves handlers by name. It may be opened late: ``start`` never fails for want of the path."""
 
-    def __init__(self, path: Path, handlers: Mapping[str, Handler], limits: Limits = CONTROL_LIMITS) -> None:
-        """Raises ConfigError for a path that no socket can have."""
+    def __init__(
+        self,
+        path: Path,
+        handlers: Mapping[str, Handler],
+        limits: Limits = CONTROL_LIMITS,
+        company: Company | None = None,
+    ) -> None:
+        """Raises ConfigError for a path that no socket can have. ``company``: in which it is looked at."""
         self._handlers = handlers
         self._limits = limits
-        self._listener = Listener(UnixPlace(path), self._talk, limits)
+        self._listener = Listener(UnixPlace(path), self._talk, limits, company)
 
     async def start(self) -> None:
         """Listen now, or as soon as the path can be had."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final, NamedTuple
 
+from sidecar.company import Company
 from sidecar.ops.listener import LIMITS, Connection, Limits, Listener
 
 LOG: Final = logging.getLogger("sidecar.ops")
@@ -130,11 +131,18 @@ class TcpPlace:
 class HttpServer:
     """Routes by path; what is not there is 404, another method than GET and HEAD 405."""
 
-    def __init__(self, host: str, port: int, routes: Mapping[str, Route], limits: Limits = LIMITS) -> None:
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        routes: Mapping[str, Route],
+        limits: Limits = LIMITS,
+        company: Company | None = None,
+    ) -> None:
         self._place = TcpPlace(host, port)
         self._routes = routes
         self._limits = limits
-        self._listener = Listener(self._place, self._talk, limits)
+        self._listener = Listener(self._place, self._talk, limits, company)
         self._turn = asyncio.Lock()
 
     @property

@@ -13,13 +13,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from sidecar.company import Chore, Company
 from sidecar.errors import SidecarError
 
 LOG: Final = logging.getLogger("sidecar.ops")
 RETRY: Final = 1.0
 """Seconds between attempts to listen."""
-_CHECK: Final = 5.0
-"""Seconds between looks whether the place we listen at is still ours."""
+_CHECK: Final = (4.0, 5.0)
+"""Seconds between looks whether the place we listen at is still ours: at least, and at most."""
 _BACKLOG: Final = 16
 """The loop accepts as many in one turn: a storm of connections must not hold it up."""
 
@@ -123,8 +124,18 @@ class Connection:
 class Listener:
     """Listens at a place and gives each connection a task that runs ``talk``."""
 
-    def __init__(self, place: Place, talk: Callable[[Connection], Awaitable[None]], limits: Limits) -> None:
+    def __init__(
+        self,
+        place: Place,
+        talk: Callable[[Connection], Awaitable[None]],
+        limits: Limits,
+        company: Company | None = None,
+    ) -> None:
+        """``company``: in which it is looked whether the place is still ours."""
         self._place = place
+        self._company = company or Company()
+        self._look: Chore | None = None
+        self._lost = asyncio.Event()
         self._talk = talk
         self._limits = limits
         self._server: asyncio.Server | None = None
@@ -136,10 +147,13 @@ class Listener:
     async def start(self) -> None:
         """Try once; whatever comes of it, keep trying and keep it so in the background."""
         await self._open()
+        self._look = self._company.every(f"the look at the {self._place.name}", self._check, *_CHECK)
         self._keeper = asyncio.create_task(self._keep(), name=f"keep {self._place.name}")
 
     async def close(self) -> None:
         """Stop listening, cut every connection, leave no task behind."""
+        if self._look is not None:
+            self._look.cancel()
         if self._keeper is not None:
             self._keeper.cancel()
             await asyncio.gather(self._keeper, return_exceptions=True)
@@ -160,11 +174,17 @@ class Listener:
             self._connections[connection] = self._connections.pop(connection)
 
     async def _keep(self) -> None:
-        loop = asyncio.get_running_loop()
-        while True:  # in step with others, so that one wake-up of an idle process serves all
-            await asyncio.sleep(RETRY if self._server is None else _CHECK - loop.time() % _CHECK)
-            if self._server is None or not self._place.is_ours():
-                await self._open()
+        while True:
+            if self._server is None:
+                await asyncio.sleep(RETRY)
+            else:
+                await self._lost.wait()
+            self._lost.clear()
+            await self._open()
+
+    def _check(self) -> None:
+        if self._server is not None and not self._place.is_ours():
+            self._lost.set()
 
     async def _open(self) -> None:
         if self._server is not None:

@@ -19,6 +19,7 @@ from sidecar.carp.effects import Effect, Reason, State
 from sidecar.carp.election import Election
 from sidecar.carp.events import Event
 from sidecar.carp.receive import Accepted, Datagram, DropReason, Receiver
+from sidecar.company import Company
 from sidecar.report import Counters, Histogram, Transition, VhostReport
 from sidecar.runtime.ports import Clock, Drain, Ports
 from sidecar.runtime.recorder import Recorder
@@ -64,6 +65,7 @@ class Driver:
         self.counters = Counters()
         self.recorder = Recorder()
         self.drain: Drain = lambda: None
+        self.company = Company()
         self.on_heard: Callable[[Datagram], None] = lambda _datagram: None
 
     def believe(self, receiver: Receiver) -> None:
@@ -110,6 +112,8 @@ class Driver:
             self._running = False
             self._timer.arm(self._election.deadline)
         self._tell()
+        if now >= self.company.due:  # the last thing of all
+            self.company.visit()
 
     def _tell(self) -> None:
         """People hear of it when it is done: a slow log must not stand between a decision and the wire."""

@@ -56,7 +56,7 @@ def test_memory_and_idle_processor_time_are_as_promised(group: Group) -> None:
         print(f"{role}: {used:.5%} of a core, RSS {rss_kib(member)} KiB, {threads}")
         assert rss_kib(member) <= RSS_MOST_KIB
         assert used <= CPU_MOST
-        assert len(threads) <= 4
+        assert len(threads) <= 5, "the loop, the log, who waits for names, who looks at interfaces, who looks at files"
 
 
 # -------------------------------------------------------------------------------------------------------------- crash
