@@ -116,6 +116,7 @@ def test_another_key_is_not_believed(config: Config, keys: list[bytes], other: b
 
 @given(CONFIGS, KEYS, COUNTER)
 def test_a_member_believes_any_of_its_keys_and_names_it(config: Config, keys: list[bytes], counter: int) -> None:
+    assume(not any(Key(key, 1).marker().read(counter) for key in keys))  # marked by chance, once in 16,384
     for number, key in enumerate(keys, start=1):
         checked = listener(config, keys).check(arriving(config, signed(config, [key], counter)), 0.0)
         assert isinstance(checked, Accepted)
