@@ -13,6 +13,7 @@ import pytest
 
 from tests.e2e.cluster import Cluster
 from tests.e2e.cluster.shell import wait_for
+from tests.e2e.inside import wait_until_sound
 from tests.e2e.masters import changes, lasting
 from tests.e2e.moves import Move, cordon, delete, drain, evict, hands_over_first, leads_to, master_pod
 from tests.e2e.product import PASSPHRASE, SECRET, Product
@@ -23,6 +24,8 @@ LOST_MAX = 2
 MOVES_MAX = 2  # away from the best member when it is replaced, and back
 CHANGES = 12
 REST_SECONDS = 2
+QUIET_SECONDS = 10.0  # in which nobody more becomes Ready
+HELM_SECONDS = 30.0
 LABEL_SECONDS = 0.3
 UNSYNCHRONISED = {"ntp.chrony.servers": [], "ntp.chrony.localStratum": 10}
 SERVICE_SECONDS = 1.0
@@ -104,6 +107,28 @@ def test_an_upgrade_goes_on_when_the_api_refuses_its_hook(product: Product, reco
     before = mark(product)
     unchanged(product, 3, record_property)
     assert mark(product) == before
+
+
+def test_an_upgrade_waits_ten_seconds_and_no_more_for_a_member_that_stays_unready(
+    product: Product, master: str, record_property: Any
+) -> None:
+    """It is under maintenance, so it cannot be Ready; without the rule of the hook Helm would wait for two minutes."""
+    before, marked = uids(product), mark(product)
+    unready = next(one["metadata"]["name"] for one in product.pods() if one["spec"]["nodeName"] != master)
+    product.carp(unready, "maintenance", "on")
+    began = time.monotonic()
+    try:
+        product.upgrade({"rollout.waitSeconds": 120})
+    finally:
+        product.values["rollout"] = {}
+        product.carp(unready, "maintenance", "off")
+    took = time.monotonic() - began
+    record_property("upgrade", f"{took:.1f} s")
+    print(f"helm upgrade without a change, one member under maintenance: {took:.1f} s")
+    assert QUIET_SECONDS <= took <= QUIET_SECONDS + HELM_SECONDS
+    assert uids(product) == before
+    assert mark(product) != marked
+    wait_until_sound(product)
 
 
 def test_a_role_change_is_in_the_api_and_in_the_service_at_once(
