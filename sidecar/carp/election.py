@@ -26,6 +26,8 @@ from sidecar.carp.verdict import Verdict
 
 Effects = tuple[Effect, ...]
 
+_INIT, _MASTER, _EQUAL = State.INIT, State.MASTER, Verdict.EQUAL
+"""By names of their own where every advertisement passes: an enumeration looks its members up by a long way."""
 _SOON: Final = 0.001
 _RENEW: Final[Effects] = (do.RenewLease(),)
 _NOTHING: Final[Effects] = ()
@@ -76,18 +78,16 @@ class Election:
 
     def handle(self, event: Event, now: float) -> Effects:
         """Everything that happens passes here; the effects are to be applied in their order."""
-        effects = self._dispatch(event, now)
+        if isinstance(event, on.AdvertisementReceived):
+            effects = self._on_advertisement(event, now)
+        elif isinstance(event, on.DeadlineReached):
+            effects = self._on_deadline(now)
+        elif isinstance(event, on.AdvertisementSent):
+            effects = self._on_sent(now)
+        else:
+            effects = self._dispatch_rare(event, now)
         self._arm(now)
         return effects
-
-    def _dispatch(self, event: Event, now: float) -> Effects:
-        if isinstance(event, on.AdvertisementReceived):
-            return self._on_advertisement(event, now)
-        if isinstance(event, on.DeadlineReached):
-            return self._on_deadline(now)
-        if isinstance(event, on.AdvertisementSent):
-            return self._on_sent(now)
-        return self._dispatch_rare(event, now)
 
     def _dispatch_rare(self, event: on.RareEvent, now: float) -> Effects:  # noqa: PLR0911 - one arm an event
         match event:
@@ -128,10 +128,10 @@ class Election:
 
     def _arm(self, now: float) -> None:
         """The only assignment of the deadline, from what is true now."""
-        if self._state is State.INIT:
+        if self._state is _INIT:
             self._deadline = None
             return
-        if self._state is State.MASTER:
+        if self._state is _MASTER:
             due = self._mastership.due()
         else:
             due = self._standby.due(self._terms.patience) if self._resting_until is None else self._resting_until
@@ -206,7 +206,7 @@ class Election:
 
     def _on_sent(self, now: float) -> Effects:
         forgiven = self._demote(SEND_ERRORS, 0, now) if self._send_errors.succeeded() else _NOTHING
-        return _RENEW + forgiven if self._state is State.MASTER else forgiven
+        return _RENEW + forgiven if self._state is _MASTER else forgiven
 
     def _on_addresses_failed(self, detail: str, now: float) -> Effects:
         """A master that cannot own the address is none: let go and bow out, so that a better node takes it at once."""
@@ -221,7 +221,7 @@ class Election:
     def _on_deadline(self, now: float) -> Effects:
         if self._deadline is None or now < self._deadline:
             return _NOTHING
-        if self._state is State.MASTER:
+        if self._state is _MASTER:
             return self._on_master_deadline(now)
         if self._resting_until is not None:
             self._resting_until = None
@@ -242,14 +242,14 @@ class Election:
         return effects
 
     def _on_advertisement(self, event: on.AdvertisementReceived, now: float) -> Effects:
-        if self._state is State.INIT or event.family not in self._terms.families:
+        if self._state is _INIT or event.family not in self._terms.families:
             return _NOTHING
         verdict = self._terms.judge(event.advertisement)
         peer = self._peers.hear(event.source, event.speaker, event.advertisement, event.key, now)
-        if verdict is Verdict.EQUAL and not (self._lots.needed or self._standby.is_wary_of(event.speaker, now)):
+        if verdict is _EQUAL and not (self._lots.needed or self._standby.is_wary_of(event.speaker, now)):
             self._lots.needed = True
             self._standby.extra_patience = self._lots.draw(self._terms.lot)
-        if self._state is State.MASTER:
+        if self._state is _MASTER:
             return self._master_hears(event, peer, verdict, now)
         return self._backup_hears(peer, verdict, event.family, now)
 

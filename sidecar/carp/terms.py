@@ -143,6 +143,8 @@ class Terms:
 
     def reason_to_take_over(self, verdict: Verdict) -> Reason | None:
         """Why a backup should not leave such a master alone, or None when it should."""
+        if verdict is Verdict.BETTER:
+            return None
         if verdict is Verdict.HOPELESS:
             return Reason.PEER_TOO_SLOW
         if verdict is Verdict.DEMOTED:

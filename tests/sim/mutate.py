@@ -34,7 +34,7 @@ F, R, P = "freshness.py", "receive.py", "peers.py"
 MUTANTS = (
     Mutant(E, "release: Effects = (do.ReleaseAddresses(),) if self._state is State.MASTER else _NOTHING", "release: Effects = _NOTHING"),
     Mutant(E, "self._deadline = due if due > now else now + _SOON", "self._deadline = due"),
-    Mutant(E, "return _RENEW + forgiven if self._state is State.MASTER else forgiven", "return forgiven"),
+    Mutant(E, "return _RENEW + forgiven if self._state is _MASTER else forgiven", "return forgiven"),
     Mutant(E, "return (changed, do.HoldAddresses(self._config.addresses))", "return (changed, do.HoldAddresses(self._config.addresses), *self._advertise(now))"),
     Mutant(E, "self._terms = Terms.of(self._config, self._ledger.total)\n", "pass\n"),
     Mutant(T, "            self.step_down_by(at)\n", "            pass\n"),
