@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sidecar.errors import SidecarError
 from sidecar.lab import remote, sandbox
@@ -15,6 +15,7 @@ from sidecar.lab.plan import HOWS, NODES_MAX, NODES_MIN, LabError, Plan
 from sidecar.lab.services import python_environment
 from sidecar.lab.state import State
 
+N = TypeVar("N", int, float)
 WATCH_SECONDS = 0.5
 ELECTION_SECONDS = 20.0
 USAGE = 2
@@ -36,7 +37,9 @@ def add_commands(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(dest="lab_command", metavar="COMMAND", required=True)
     demo = commands.add_parser("demo", help="build it, pull the plug on the master, report, tear down")
     add_plan(demo, rate=100.0)
-    demo.add_argument("--seconds", type=between(1, 10), default=2.0, help="to watch before and after each event (1-10)")
+    demo.add_argument(
+        "--seconds", type=between(float, 1, 10), default=2.0, help="to watch before and after each event (1-10)"
+    )
     demo.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     up = commands.add_parser("up", help="build a lab and leave it running")
     add_plan(up, rate=10.0)
@@ -55,7 +58,9 @@ def add_commands(parser: argparse.ArgumentParser) -> None:
 
 
 def add_plan(parser: argparse.ArgumentParser, rate: float) -> None:
-    parser.add_argument("--nodes", type=whole(NODES_MIN, NODES_MAX), default=3, help="carp-sidecar nodes (default 3)")
+    parser.add_argument(
+        "--nodes", type=between(int, NODES_MIN, NODES_MAX), default=3, help="carp-sidecar nodes (default 3)"
+    )
     parser.add_argument("--with", dest="with_", choices=["ucarp"], help="one more node, which runs the real ucarp")
     parser.add_argument(
         "--share", action="store_true", help="two addresses with crosswise advskews: the load is shared"
@@ -63,28 +68,20 @@ def add_plan(parser: argparse.ArgumentParser, rate: float) -> None:
     parser.add_argument("--all-ucarp", action="store_true", help=argparse.SUPPRESS)  # to try the lab itself
     parser.add_argument("--dual", action="store_true", help="an IPv6 address besides")
     parser.add_argument(
-        "--rate", type=between(1, 1000), default=rate, help=f"NTP queries a second (default {rate:.0f})"
+        "--rate", type=between(float, 1, 1000), default=rate, help=f"NTP queries a second (default {rate:.0f})"
     )
 
 
-def between(low: float, high: float) -> Callable[[str], float]:
-    def number(text: str) -> float:
-        value = float(text)
+def between(kind: Callable[[str], N], low: N, high: N) -> Callable[[str], N]:
+    """What argparse reads a number with."""
+
+    def number(text: str) -> N:
+        value = kind(text)
         if not low <= value <= high:
             raise argparse.ArgumentTypeError(f"{text}: must be from {low:g} to {high:g}")
         return value
 
     return number
-
-
-def whole(low: int, high: int) -> Callable[[str], int]:
-    def integer(text: str) -> int:
-        value = int(text)
-        if not low <= value <= high:
-            raise argparse.ArgumentTypeError(f"{text}: must be from {low} to {high}")
-        return value
-
-    return integer
 
 
 def main(args: argparse.Namespace) -> int:
