@@ -7,6 +7,7 @@ from tests.sim.cluster import Cluster, group
 from tests.sim.invariants import (
     nothing_moves,
     one_is_master,
+    the_addresses_are_never_without_an_owner,
     the_master_is_the_fittest,
     two_nodes_never_own_the_addresses_for_longer_than,
 )
@@ -164,6 +165,22 @@ def test_when_one_way_is_lost_the_deaf_one_yields_each_time_the_other_way_works(
     cluster.run(1.1)
     the_one_at(cluster, 0)
     nothing_moves(cluster, 1000.0)
+
+
+def test_a_deaf_master_that_is_the_best_stays_and_gives_the_address_up_for_a_while_when_told_to() -> None:
+    """It is heard, and silence is what it expects of backups: nobody can tell (docs/failure-modes.md)."""
+    cluster = group(0, 20)
+    cluster.cut(1, 0)
+    nothing_moves(cluster, 600.0)
+    the_one_at(cluster, 0)
+    told = cluster.now
+    cluster.resign(0, 30.0)
+    cluster.run(29.0)
+    assert one_is_master(cluster).number == 1
+    two_nodes_never_own_the_addresses_for_longer_than(1.0, cluster, told)
+    the_addresses_are_never_without_an_owner(cluster, told)
+    cluster.run(10.0)
+    the_one_at(cluster, 0)
 
 
 def test_a_mute_master_cannot_hold_the_address() -> None:
