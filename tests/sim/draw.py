@@ -14,6 +14,8 @@ DAY = 24 * HOUR
 DEMOTIONS = (0, 0, 80, 160, 240)
 RATES = (60.0, 200.0, 1000.0)
 """Happenings an hour."""
+DIALECTS = {"openbsd": Dialect.OPENBSD, "freebsd": Dialect.FREEBSD, "ucarp": Dialect.FREEBSD}
+"""What those beside another implementation are told to speak."""
 CLOCKS = (-2.0, -1.0, 0.0, 1.0, 2.0)
 """What a wall clock is wrong by (s); decision 9 says what days do to nodes that have just begun."""
 
@@ -82,7 +84,8 @@ def _group(random: Random, sort: Sort) -> Group:
         **sort.options,
     )
     # `run` and `check` say so: a demotion byte means nothing to the other dialect, and they may yield to each other
-    return replace(group, dialect=Dialect.OPENBSD) if "openbsd" in kinds else group
+    dialects = [DIALECTS[kind] for kind in kinds if kind in DIALECTS]
+    return replace(group, dialect=dialects[0]) if dialects else group
 
 
 def _happening(random: Random, sort: Sort, group: Group, wait: float) -> Happening:
