@@ -44,7 +44,7 @@ class Carpdev:
         if (up, detail) == (self.up, self.detail):
             return
         self.up, self.detail = up, detail
-        _log.info("carpdev %s: %s", self.name, detail or "up")
+        _log.log(logging.INFO if up else logging.WARNING, "carpdev %s: %s", self.name, detail or "up")
         for vhost in self.vhosts:
             vhost.driver.post(CarpdevChanged(up, detail))
 
@@ -105,7 +105,7 @@ class Carpdevs:
         """Follow what was found: the wire first, then every virtual host, then the elections hear of it."""
         found = next(iter(placements.values()))
         if found is None:
-            self._lose(carpdev, f"there is no interface {carpdev.name}")
+            self._lose(carpdev, f"there is no interface {carpdev.name}, and one is waited for")
             return
         interface = found.carpdev
         if interface.index != carpdev.index:

@@ -69,6 +69,8 @@ def _wire(
     for name in dict.fromkeys(name for _, name in placed):
         mine = [wire.Ear(one, keys_of(one), own) for one, at in placed if at == name]
         span = wire.seconds_for([ear.settings for ear in mine]) if seconds is None else seconds
+        if name not in {one.name for one in here}:
+            continue  # a problem that was told already
         error = wire.listen(name, mine, span)
         for ear in mine:
             yield from wire.judge(ear, name, error)

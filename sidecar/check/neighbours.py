@@ -32,7 +32,9 @@ def neighbours(settings: VhostSettings, carpdev: Interface, masters: Mapping[Add
     try:
         answers = _ask(carpdev, [*config.addresses, *masters])
     except OSError as error:
-        fix = "run this check with the rights that run has"
+        fix = f"look at {carpdev.name} (ip link) and try again"
+        if isinstance(error, PermissionError):
+            fix = "run this check with the rights that run has"
         yield warning(f"neighbours on {carpdev.name}", f"not asked: {error.strerror}", fix)
         return
     known = {virtual_mac(config.vhid), *masters.values(), *_at(masters, answers)}

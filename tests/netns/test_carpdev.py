@@ -23,7 +23,7 @@ def test_a_carpdev_that_is_deleted_and_made_again_is_taken_up(trio: Group) -> No
 def test_a_carpdev_that_is_not_there_yet_is_waited_for(group: Group) -> None:
     member = group.add(CARP_INTERFACE="late0")
     member.start()
-    until(lambda: "late0" in member.said(), 5, "it says what it waits for")
+    member.until_said("WARNING app.carpdevs carpdev late0: there is no interface late0, and one is waited for")
     member.node.ip("link set eth0 down", "link set eth0 name late0", "link set late0 up")
     group.wait_for_owner(member)
 

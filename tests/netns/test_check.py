@@ -88,7 +88,8 @@ def test_ucarp_is_a_problem_only_where_strict(group: Group) -> None:
 
 def test_a_place_that_cannot_work_is_named(group: Group) -> None:
     member = group.add()
-    gone = check(member, "--seconds", "0", CARP_INTERFACE="eth7")
+    gone = check(member, "--seconds", "1", CARP_INTERFACE="eth7")
+    assert "eth7" not in "".join(found(gone, "warning")), "told once"
     assert any(line.startswith("interface eth7: there is none of this name") for line in found(gone, "problem"))
     own = check(member, "--seconds", "0", CARP_ADDRESSES="10.77.0.1")
     assert any("this node's own, on eth0" in line for line in found(own, "problem"))
