@@ -2,6 +2,8 @@
 
 import json
 import os
+import signal
+import subprocess
 import sys
 import time
 from contextlib import suppress
@@ -20,6 +22,17 @@ import sys, urllib.request
 try: print(urllib.request.urlopen({STATUS_URL!r}, timeout=3).read().decode())
 except OSError as error: sys.exit(str(error))
 """
+EATERS = """
+import os, sys, time
+with open(sys.argv[1], "w") as group:
+    group.write(str(os.getpid()))
+for _ in range(100):
+    if os.fork() == 0:
+        eaten = b"x" * (8 << 20)
+        break
+time.sleep(60)
+"""
+"""Many that take a little memory each: the kernel kills the largest of a group first."""
 BOARD_WORDS = b"sidecar.kube"
 SOUND_SECONDS = 120.0
 
@@ -78,6 +91,16 @@ class Member:
     def main(self, name: str) -> int:
         """Process 1 of a container: of the sidecar, the election's."""
         return next(pid for pid in self.processes(name) if in_namespaces(pid)[-1] == 1)
+
+    def starve(self) -> None:
+        """Fill the sidecar's control group until the kernel has killed the election."""
+        election, group = self.main(SIDECAR), self.memory_group(SIDECAR)
+        words = [sys.executable, "-c", EATERS, str(group / "cgroup.procs")]
+        with subprocess.Popen(words, start_new_session=True) as eaters:
+            try:
+                wait_for("the kernel to kill the election", lambda: not words_of(election), 30)
+            finally:
+                os.killpg(eaters.pid, signal.SIGKILL)
 
     def board(self) -> int:
         """The notice board. Raises `ClusterError` when there is none."""
