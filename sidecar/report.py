@@ -3,6 +3,7 @@
 Made by the runtime, read by the operator surface; neither knows the other.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -65,11 +66,7 @@ class Histogram:
     def add(self, value: float) -> None:
         """Count one value."""
         self.total += value
-        for index, bound in enumerate(self.bounds):
-            if value <= bound:
-                self.counts[index] += 1
-                return
-        self.counts[-1] += 1
+        self.counts[bisect_left(self.bounds, value)] += 1
 
 
 @dataclass(frozen=True, slots=True)

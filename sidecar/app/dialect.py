@@ -13,7 +13,7 @@ from typing import Final
 from sidecar.carp.receive import Datagram
 
 _log: Final = logging.getLogger("sidecar.carp")
-_DEMOTE: Final = 4
+DEMOTE: Final = 4
 """The byte of an advertisement."""
 _PAUSE: Final = 3600.0
 
@@ -28,7 +28,7 @@ class DialectWatch:
 
     def meet(self, datagram: Datagram) -> None:
         """Somebody was believed."""
-        if not datagram.payload[_DEMOTE] or self._clock() - self._told_at < _PAUSE:
+        if not datagram.payload[DEMOTE] or self._clock() - self._told_at < _PAUSE:
             return
         self._told_at = self._clock()
         text = "vhid=%d %s is demoted in OpenBSD's way, which dialect freebsd does not heed: set openbsd everywhere"

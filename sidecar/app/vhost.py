@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from sidecar.app.conflicts import ConflictWatch
-from sidecar.app.dialect import DialectWatch
+from sidecar.app.dialect import DEMOTE, DialectWatch
 from sidecar.app.linger import LINGER, Lingering
 from sidecar.app.observer import ElectionObserver
 from sidecar.carp import events as on
@@ -74,6 +74,7 @@ class VirtualHost:
         self.follow_demotion(0)
         self._announcer = Announcer(wire.send, lambda: bool(self.keeper.held))
         self._dialect = DialectWatch(config.vhid)
+        self._met = b""
         self.conflicts = ConflictWatch(config.vhid, wire.send, self._announcer.announce)
         self.timer = DeadlineTimer()
         addresses = self.keeper if host.virtual else Lingering(self.keeper)
@@ -125,8 +126,11 @@ class VirtualHost:
         self.conflicts.place(placement, self.config)
 
     def _heard(self, datagram: Datagram) -> None:
-        self.conflicts.meet(datagram)
-        if self.config.dialect is Dialect.FREEBSD:
+        """A backup that hears its master once more hears nothing new."""
+        if self.driver.state is State.MASTER or datagram.source_mac != self._met:
+            self._met = datagram.source_mac
+            self.conflicts.meet(datagram)
+        if datagram.payload[DEMOTE] and self.config.dialect is Dialect.FREEBSD:
             self._dialect.meet(datagram)
 
     def _moved(self, state: State) -> None:

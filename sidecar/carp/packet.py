@@ -48,10 +48,13 @@ def decode(payload: bytes) -> Advertisement:
 
 def encode(advertisement: Advertisement) -> bytes:
     """The 36 bytes, with the checksum computed anew."""
-    ad = advertisement
-    fields = (VERSION_AND_TYPE, ad.vhid, ad.advskew, AUTHLEN, ad.demote, ad.advbase)
-    checksum = internet_checksum(_HEADER.pack(*fields, 0, ad.counter, ad.digest))
-    return _HEADER.pack(*fields, checksum, ad.counter, ad.digest)
+    return assemble(*advertisement[:6])
+
+
+def assemble(vhid: int, advbase: int, advskew: int, demote: int, counter: int, digest: bytes) -> bytes:
+    """The same of what an advertisement says, for who has no need of one."""
+    unsummed = _HEADER.pack(VERSION_AND_TYPE, vhid, advskew, AUTHLEN, demote, advbase, 0, counter, digest)
+    return unsummed[:6] + internet_checksum(unsummed).to_bytes(2, "big") + unsummed[8:]
 
 
 def internet_checksum(data: bytes) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from sidecar.carp.auth import Authenticator
 from sidecar.carp.freshness import Freshness
-from sidecar.carp.packet import Advertisement, encode
+from sidecar.carp.packet import assemble
 
 
 class Transmitter:
@@ -38,4 +38,4 @@ class Transmitter:
         counter = self._authenticator.seal(ticks, advbase, advskew, demote)
         self._freshness.sent(ticks, counter, now)
         digest = self._authenticator.sign(counter)
-        return encode(Advertisement(self._vhid, advbase, advskew, demote, counter, digest))
+        return assemble(self._vhid, advbase, advskew, demote, counter, digest)

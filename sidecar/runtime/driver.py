@@ -101,17 +101,19 @@ class Driver:
         self._post(_DEADLINE, now)
 
     def _post(self, event: Event, now: float) -> None:
-        self._queue.append((event, now))
         if self._running:
+            self._queue.append((event, now))
             return
         self._running = True
         try:
+            self._step(event, now)
             while self._queue:
                 self._step(*self._queue.popleft())
         finally:
             self._running = False
             self._timer.arm(self._election.deadline)
-        self._tell()
+        if self._news:
+            self._tell()
         if now >= self.company.due:  # the last thing of all
             self.company.visit()
 
@@ -135,7 +137,7 @@ class Driver:
             case do.SendAdvertisement():
                 self._send(effect)
             case do.RenewLease():
-                self._answer_failure(self._addresses.renew())
+                self._renew()
             case do.HoldAddresses():
                 detail = self._addresses.hold(effect.addresses)
                 self._enqueue(on.AddressesHeld() if detail is None else on.AddressesFailed(detail))
@@ -166,7 +168,8 @@ class Driver:
         if detail is not None:
             _log.error("the kernel does not let go of the addresses: %s", detail)
 
-    def _answer_failure(self, detail: str | None) -> None:
+    def _renew(self) -> None:
+        detail = self._addresses.renew()
         if detail is not None:
             self._enqueue(on.AddressesFailed(detail))
 

@@ -16,7 +16,8 @@ _CLOCK_MONOTONIC: Final = 1
 _TFD_NONBLOCK_CLOEXEC: Final = os.O_NONBLOCK | os.O_CLOEXEC
 _TFD_TIMER_ABSTIME: Final = 1
 _NANOSECONDS: Final = 1_000_000_000
-_libc: Final = ctypes.CDLL(None, use_errno=True)
+_libc: Final = ctypes.PyDLL(None, use_errno=True)
+"""Nothing that is asked of it waits, so the interpreter is not handed over meanwhile."""
 
 
 class _Spec(ctypes.Structure):
