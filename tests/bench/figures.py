@@ -33,11 +33,12 @@ class Ownership(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """Everything seen on a stage, in order of time."""
+    """Everything seen on a stage, in order of time. ``fine``: what was asked besides while nobody answered."""
 
     probes: Sequence[Probe]
     adverts: Sequence[Advert]
     ownerships: Sequence[Ownership]
+    fine: Sequence[Probe] = ()
 
 
 class Event(NamedTuple):
@@ -62,7 +63,10 @@ class Figures(NamedTuple):
 
 def figures(seen: Seen, event: Event) -> Figures:
     """What the event cost."""
-    probes = seen.probes[bisect_left(seen.probes, (event.at - LEAD,)) : bisect_left(seen.probes, (event.end,))]
+    probes, fine = (
+        every[bisect_left(every, (event.at - LEAD,)) : bisect_left(every, (event.end,))]
+        for every in (seen.probes, seen.fine)
+    )
     first = next((one.at for one in seen.adverts if one.at >= event.at and one.node == event.new), None)
     last = next(
         (one.at for one in reversed(seen.adverts) if one.at <= (first or event.end) and one.node == event.old), None
@@ -71,7 +75,7 @@ def figures(seen: Seen, event: Event) -> Figures:
         lost=sum(not one.answered for one in probes),
         outage=longest_silence(probes) * 1000,
         detect=None if first is None or last is None else (first - last) * 1000,
-        takeover=None if first is None else takeover(probes, first, event.new),
+        takeover=None if first is None else takeover([*probes, *fine], first, event.new),
         both_own=both_own(seen.ownerships, event.at, event.end) * 1000,
     )
 

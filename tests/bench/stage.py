@@ -23,6 +23,8 @@ PROBES = "/run/probes"
 SETTLE_SECONDS = 20.0
 AFTER_SECONDS = 0.5
 DEAF_SECONDS = 90.0
+OBSERVER_PRIORITY = 30
+"""SCHED_FIFO, above every contender's and below the client's and the servers': what kernels tell is stamped then."""
 NO_GRATUITOUS_ARP = "7,32 0 0 28,7 0 0 0,32 0 0 38,28 0 0 0,21 0 1 0,6 0 0 2,6 0 0 0"
 """Classic BPF for tc: an ARP packet whose sender and target are the same address is dropped, others pass."""
 
@@ -48,7 +50,7 @@ class Stage:
         self._daemons: dict[int, Process] = {}
         self._wall = time.time() - time.monotonic()
         self.network = Network()
-        self.watch = OwnerWatch([SERVICE.address])
+        self.watch = OwnerWatch([SERVICE.address], OBSERVER_PRIORITY)
         try:
             self.nodes = [self.network.add_node(f"node{rank + 1}", number) for rank, number in enumerate(NUMBERS)]
             self.client = self.network.add_node("client", 200)
@@ -182,12 +184,14 @@ class Stage:
     def seen(self) -> Seen:
         """Everything until now; the client asks no more."""
         self._prober.stop(5.0)
-        numbers = array.array("d", self.client.path(PROBES).read_bytes())
-        probes = [Probe(numbers[at], numbers[at + 1], int(numbers[at + 2])) for at in range(0, len(numbers), 3)]
         adverts = [Advert(frame.time_ns / 1e9 - self._wall, frame.data[SOURCE][3]) for frame in self._adverts.frames]
         of = {node.name: node.number for node in self.nodes}
         changes = [Ownership(one.at, frozenset(of[name] for name in one.owners)) for one in self.watch.changes]
-        return Seen(probes, adverts, changes)
+        return Seen(self._probes(PROBES), adverts, changes, self._probes(PROBES + ".fine"))
+
+    def _probes(self, name: str) -> list[Probe]:
+        numbers = array.array("d", self.client.path(name).read_bytes())
+        return [Probe(numbers[at], numbers[at + 1], int(numbers[at + 2])) for at in range(0, len(numbers), 3)]
 
     def close(self) -> None:
         """Take everything down."""

@@ -31,6 +31,14 @@ def test_takeover_is_from_the_first_word_to_the_first_answer() -> None:
     assert figures(seen(), CRASH).takeover == pytest.approx(2.2)
 
 
+def test_what_is_asked_in_between_tells_the_first_answer_and_is_no_loss() -> None:
+    fine = [Probe(12.5002, 0.0, 0), Probe(12.5005, 12.5007, NEW)]
+    told = figures(seen()._replace(fine=fine), CRASH)
+    assert told.takeover == pytest.approx(0.7)
+    assert told.lost == 2502
+    assert told.outage == pytest.approx(2503)
+
+
 def test_silence_is_between_two_answers() -> None:
     assert figures(seen(), CRASH).outage == pytest.approx(2503)
 
