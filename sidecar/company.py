@@ -103,15 +103,12 @@ class Company:
         for chore in due:
             if chore.earliest <= now:  # none before it thought otherwise
                 del self._planned[chore]
-                self._do(chore)
+                try:
+                    chore.work()
+                except Exception:  # noqa: BLE001 - whatever it was, the others and the elections go on
+                    _log.exception("%s failed", chore.name)
         self._at_work = False
         self._look_ahead()
-
-    def _do(self, chore: Chore) -> None:
-        try:
-            chore.work()
-        except Exception:  # noqa: BLE001 - whatever it was, the others and the elections go on
-            _log.exception("%s failed", chore.name)
 
     def _look_ahead(self) -> None:
         """Set ``due`` and the timer as the plans are now."""

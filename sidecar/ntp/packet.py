@@ -99,19 +99,9 @@ def check(data: bytes, cookie: bytes) -> Reply | Refusal:
         data
     )
     leap, version, mode = first >> 6, first >> 3 & 7, first & 7
+    distances = delay / _SHORT_FORMAT, dispersion / _SHORT_FORMAT
     refusal = _refusal(version, mode, stratum, refid, origin == cookie, transmit)
-    return refusal or Reply(
-        leap=leap,
-        version=version,
-        mode=mode,
-        stratum=stratum,
-        poll=poll,
-        precision=precision,
-        root_delay_s=delay / _SHORT_FORMAT,
-        root_dispersion_s=dispersion / _SHORT_FORMAT,
-        refid=refid,
-        reference_age_s=_age(reference, transmit),
-    )
+    return refusal or Reply(leap, version, mode, stratum, poll, precision, *distances, refid, _age(reference, transmit))
 
 
 def _refusal(version: int, mode: int, stratum: int, refid: bytes, ours: bool, transmit: int) -> Refusal | None:

@@ -37,7 +37,7 @@ _MOST: Final = 1.8
 TIMEOUT_S: Final = 0.5
 _BACK_OFF_MOST: Final = 4  # doublings: at most 20 s between questions
 _FORGET_KISS_AFTER: Final = 10  # good answers for each halving back
-_COOKIES: Final = 64  # bought at once
+_QUESTIONS: Final = 64  # made at once
 _DATAGRAM: Final = 1024
 _DATAGRAMS_A_WAKE_UP: Final = 16  # whoever forges the server's address may not hold the loop
 
@@ -80,12 +80,12 @@ class Probe:
         self._interval, self._timeout = interval, timeout
         self._alone = company is None
         self._company = company or Company()
-        self._chore = self._company.chore(f"the question to {target}", self._next)
+        self._chore = self._company.chore(f"the question to {target}", self._ask)
         self._literal = literal(target, family)
         self._endpoints: list[Endpoint] = list(self._literal)
         self._resolver = Resolver(target, self._resolved, family)
         self._socket: socket.socket | None = None
-        self._cookies: list[bytes] = []  # not used yet
+        self._questions: list[bytes] = []  # not asked yet
         self._cookie: bytes | None = None  # of the question that waits for its answer
         self._asked_at = 0.0
         self._awaiting_name = False
@@ -109,35 +109,32 @@ class Probe:
 
     # ------------------------------------------------------------------------------------------------- one question
 
-    def _next(self) -> None:
-        """The deadline of a question, else the time of the next."""
+    def _ask(self) -> None:
+        """The time of the next question has come, or the deadline of one that waits."""
         if self._cookie is not None or self._awaiting_name:
             self._give_up()
-        else:
-            self._ask()
-
-    def _ask(self) -> None:
+            return
         self._asked_at = self._company.now()
-        if not self._endpoints:
-            self._find_endpoints()
-        else:
+        if self._endpoints:
             self._send()
+        else:
+            self._find_endpoints()
 
     def _send(self) -> None:
-        cookie = self._cookies.pop() if self._cookies else self._more_cookies()
+        question = self._questions.pop() if self._questions else self._more_questions()
         try:
-            self._open().send(request(cookie))
+            (self._socket or self._open()).send(question)
         except OSError as error:
             self._finish(_miss(error))
             return
-        self._cookie = cookie
+        self._cookie = question[-COOKIE_LENGTH:]
         self._at(self._asked_at + self._timeout)
 
-    def _more_cookies(self) -> bytes:
-        """Random bits for many questions at once, and the first of them: asking the kernel has its price, too."""
-        bits = secrets.token_bytes(COOKIE_LENGTH * _COOKIES)
-        self._cookies = [bits[at : at + COOKIE_LENGTH] for at in range(0, len(bits), COOKIE_LENGTH)]
-        return self._cookies.pop()
+    def _more_questions(self) -> bytes:
+        """Many at once, and the first of them: random bits have their price, too."""
+        bits = secrets.token_bytes(COOKIE_LENGTH * _QUESTIONS)
+        self._questions = [request(bits[at : at + COOKIE_LENGTH]) for at in range(0, len(bits), COOKIE_LENGTH)]
+        return self._questions.pop()
 
     def _give_up(self) -> None:
         if self._socket is not None:  # after a stall of ours the answer may lie there: hear before concluding silence
@@ -229,8 +226,6 @@ class Probe:
     # ----------------------------------------------------------------------------------------------------- the socket
 
     def _open(self) -> socket.socket:
-        if self._socket is not None:
-            return self._socket
         family, address = self._endpoints[0]
         new = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
         try:
