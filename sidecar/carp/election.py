@@ -100,6 +100,7 @@ class Election:
                 return self._demote(event.cause, event.amount, now)
             case on.AdvertisementFailed():
                 self._send_errors.failed()
+                self._mastership.speak_by(now + self._terms.plain_interval)
                 return self._demote(SEND_ERRORS, self._send_errors.demotion, now)
             case on.AddressesHeld():
                 return self._on_held(now)
@@ -234,9 +235,7 @@ class Election:
         master = self._mastership
         if master.handover is not None:
             return self._handover_timed_out(master.handover, now)
-        effects = self._advertise(now) if now >= master.advertise_at else _NOTHING
-        if effects and master.has_insisted(now):
-            effects += (do.Announce(),)
+        effects = (*self._advertise(now), *master.owes(now)) if now >= master.advertise_at else _NOTHING
         if master.step_down_at is not None and now >= master.step_down_at:
             effects += self._step_down(now)
         return effects

@@ -7,7 +7,7 @@ from math import inf
 from typing import Final
 
 from sidecar.carp.config import Family
-from sidecar.carp.effects import Reason, State
+from sidecar.carp.effects import Announce, Reason, State
 from sidecar.carp.events import AdvertisementReceived
 from sidecar.carp.peers import Peer
 from sidecar.carp.receive import Speaker
@@ -92,17 +92,21 @@ class Mastership:
         """Whether to tell a worse one to go at once, which is done once in a pause; else it is when that ends."""
         self.insists_again = now - self.insisted_at < pause
         if self.insists_again:
-            self.advertise_at = min(self.advertise_at, self.insisted_at + pause)
+            self.speak_by(self.insisted_at + pause)
         else:
             self.insisted_at = now
         return not self.insists_again
 
-    def has_insisted(self, now: float) -> bool:
-        """Whether the advertisement that leaves now is one that was owed to a worse master."""
-        owed, self.insists_again = self.insists_again, False
-        if owed:
-            self.insisted_at = now
-        return owed
+    def owes(self, now: float) -> tuple[Announce, ...]:
+        """What goes with the advertisement that leaves now when that is one owed to a worse master."""
+        if not self.insists_again:
+            return ()
+        self.insists_again, self.insisted_at = False, now
+        return (Announce(),)
+
+    def speak_by(self, at: float) -> None:
+        """Nothing left: try again then, if it is sooner. Who is demoted for it speaks rarely, and may be alone."""
+        self.advertise_at = min(self.advertise_at, at)
 
     def advertised(self, now: float, interval: float) -> None:
         """The next one an interval after this one was due, or after now when that is past."""

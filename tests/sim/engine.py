@@ -154,7 +154,7 @@ class Engine:
     def _apply(self, node: Node, event: Event, effects: Sequence[Effect]) -> None:
         for effect in effects:
             if isinstance(effect, do.DemotionChanged):
-                node.find(effect)
+                node.find(effect, self.now)
         self.promises.stepped(node, event, effects, self.now)
         answers = [answer for effect in effects if (answer := self._do(node, effect)) is not None]
         self.promises.applied(node, self.now)

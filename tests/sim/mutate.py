@@ -43,7 +43,7 @@ MUTANTS = (
     Mutant(E, "return changed if master.handover is not None else (*changed, *self._advertise(now))", "return changed"),
     Mutant(E, "if peer.left and not self._standby.is_left_by(family, peer.source):", "if peer.left:"),
     Mutant(E, "return (*self._advertise(now), do.Announce()) if insists else _NOTHING", "return _NOTHING"),
-    Mutant(T, "self.advertise_at = min(self.advertise_at, self.insisted_at + pause)", "pass"),
+    Mutant(T, "self.speak_by(self.insisted_at + pause)", "pass"),
     Mutant(E, "self._stopping = True\n        if self._state is State.MASTER:", "self._stopping = True\n        if False:"),
     Mutant(E, "        self._standby.follow(event.family, peer.source, now)\n", ""),
     Mutant(T, "        self.takeover = None\n        self.left_alone = peer.units", "        self.left_alone = peer.units"),

@@ -102,9 +102,13 @@ class Node:
         self.told_causes[demotion.cause] = demotion.amount
         self.told = sum(self.told_causes.values()) + 240 * len(self.found)
 
-    def find(self, change: DemotionChanged) -> None:
-        """It says that its demotion is another: a failure that it found itself counts for a full one."""
+    def find(self, change: DemotionChanged, now: float) -> None:
+        """It says that its demotion is another: a failure that it found itself counts for a full one.
+
+        That it is over a node may find long after it was (its kernel refused, and is asked again after a goodbye).
+        """
         if change.cause in FOUND:
+            self.disturbed_at = now
             (self.found.add if change.new > change.old else self.found.discard)(change.cause)
             self.told = sum(self.told_causes.values()) + 240 * len(self.found)
 

@@ -271,6 +271,14 @@ def test_three_sends_that_fail_demote_and_three_that_leave_forgive() -> None:
     assert node.demotion == 0
 
 
+def test_a_master_whose_sends_fail_tries_as_often_as_it_would_speak_were_it_not_demoted_for_it() -> None:
+    """It may be alone: in the fast mode a demoted interval is longer than the rest of its lease."""
+    node = master(25, advbase=0)
+    failed(node, 3 + 1)
+    assert node.status.effective_advskew == 240
+    assert node.deadline - node.now == pytest.approx(25 / 256, abs=1e-6)
+
+
 def test_each_advertisement_that_left_renews_the_lease_of_a_master() -> None:
     node = master()
     sent(node, 3)
