@@ -5,13 +5,15 @@ Signals are held back at this time (``daemon.hold_signals``); the wait is where 
 
 import logging
 import signal
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from sidecar.net.claim import Claim
 
 _log: Final = logging.getLogger(__name__)
 _RETRY: Final = 0.2
+_PATIENCE: Final = 4.0
+"""Seconds: the lease at advbase 1, and some; a longer one is not waited for."""
 _ENDS: Final = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -30,6 +32,22 @@ class Claims:
         """Everything is put back: let whoever waits begin."""
         for claim in self._claims:
             claim.release()
+
+
+def outlasted(lease: Callable[[], int]) -> bool:
+    """Let what an earlier run left answer to the end of its lease; False when told to end meanwhile.
+
+    It was killed, and its successor takes over when that lease ends: to clear it now would be seconds of silence, and
+    to begin now would gain nothing, since who begins listens for as long.
+    """
+    for number in range(round(_PATIENCE / _RETRY)):
+        if lease() == 0:
+            break
+        if number == 0:
+            _log.info("addresses of an earlier run answer until their lease ends; beginning then")
+        if signal.sigtimedwait(_ENDS, _RETRY) is not None:
+            return False
+    return True
 
 
 def _taken(claim: Claim) -> bool:

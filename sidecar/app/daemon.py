@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from sidecar.app.carpdevs import Carpdev, Carpdevs
-from sidecar.app.claims import Claims
+from sidecar.app.claims import Claims, outlasted
 from sidecar.app.observer import ElectionObserver
 from sidecar.app.realtime import freeze_heap
 from sidecar.app.reload import keys_of
@@ -25,7 +25,7 @@ from sidecar.carp.demotion import ADDRESSES, SEND_ERRORS
 from sidecar.carp.effects import DemotionChanged
 from sidecar.carp.events import DemotionSet, ShutdownRequested, Started
 from sidecar.errors import SidecarError
-from sidecar.net.host import Host, Placement, prepare, withdraw
+from sidecar.net.host import Host, Placement, leftover_lease, prepare, withdraw
 from sidecar.net.interface import holding_subnet_of
 from sidecar.net.keepsake import Keepsake
 from sidecar.net.rtnl import Rtnl
@@ -98,6 +98,10 @@ class Daemon:
         self._claims = Claims((vhost.host.carpdev, vhost.config.vhid) for vhost in self.vhosts)
         taken = self._claims.take()
         self._keepsake.read()
+        hosts = [vhost.host for vhost in self.vhosts]
+        if taken and not outlasted(lambda: leftover_lease(hosts)):
+            self.withdraw()
+            return False
         return taken
 
     def prepare(self) -> None:

@@ -82,6 +82,17 @@ class Host:
         carpdev = kernel.interface(self._name)
         return None if carpdev is None else (carpdev.index, self._vhid)
 
+    def may_be_left(self) -> bool:
+        """Whether an earlier run may have left its addresses here; costs two system calls."""
+        with contextlib.suppress(OSError):
+            index = socket.if_nametoindex(self._name)
+            return not self._virtual or bool(socket.if_nametoindex(macvlan.name_for(self._vhid, index)))
+        return False
+
+    def left(self, kernel: Kernel) -> Iterator[int]:
+        """Of each address that an earlier run left, how many seconds the kernel will answer for it."""
+        return (one.lease_s for _, one in kernel.anywhere(self._addresses) if one.virtual)
+
     def begin(self, kernel: Kernel) -> None:
         """``ConfigError``: no Ethernet, or an address that this node has anyway cannot move. Changes nothing."""
         self._prepared = None
@@ -219,6 +230,15 @@ def prepare(hosts: Sequence[Host]) -> list[Placement | None]:
             host.begin(kernel)
         _remove_links(kernel, fresh)
         return [host.prepare(kernel, before) for host, before in zip(hosts, befores, strict=True)]
+
+
+def leftover_lease(hosts: Sequence[Host]) -> int:
+    """Seconds, rounded up, that addresses of an earlier run go on answering; 0: there are none, or they stay."""
+    maybe = [host for host in hosts if host.may_be_left()]
+    if not maybe:
+        return 0
+    with look() as kernel:
+        return max((seconds for host in maybe for seconds in host.left(kernel)), default=0)
 
 
 def _remove_links(kernel: Kernel, hosts: Sequence[Host]) -> None:

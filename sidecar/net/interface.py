@@ -4,7 +4,7 @@ Asking blocks (a few milliseconds) and never goes on on the loop's thread: pyrou
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ IFF_UP: Final = 0x1
 IFF_LOWER_UP: Final = 0x10000
 IFA_F_NOPREFIXROUTE: Final = 0x200
 _ARPHRD_ETHER: Final = 1
+_FOR_EVER: Final = 0xFFFFFFFF
 _IFA_F_TENTATIVE_OR_FAILED: Final = 0x40 | 0x08
 
 Network = IPv4Network | IPv6Network
@@ -30,6 +31,8 @@ class InterfaceAddress:
     usable: bool
     virtual: bool
     """A host address without a prefix route: an earlier run's, or another virtual host's of now."""
+    lease_s: int = field(default=0, compare=False)
+    """Seconds until the kernel takes it away, rounded up; 0: it stays."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +86,13 @@ def interface_address(message: Any) -> InterfaceAddress:
         network=network,
         usable=not flags & _IFA_F_TENTATIVE_OR_FAILED,
         virtual=network.prefixlen == network.max_prefixlen and bool(flags & IFA_F_NOPREFIXROUTE),
+        lease_s=_lease(message.get_attr("IFA_CACHEINFO")),
     )
+
+
+def _lease(times: Any | None) -> int:
+    valid = times["ifa_valid"] if times else _FOR_EVER
+    return 0 if valid == _FOR_EVER else int(valid) + 1
 
 
 def interfaces(ipr: IPRoute) -> list[Interface]:

@@ -5,9 +5,13 @@ import time
 
 import pytest
 
-from tests.netns.group import SLACK, Group, master_down, until
+from tests.netns.group import SLACK, V4, Group, master_down, until
+from tests.netns.test_faults_wire import asked
+from tests.netns.test_restore import host
 
 ROUNDS = 10
+LOST_MOST = 5
+"""Of fifty a second: a lease may end some milliseconds before the other one's patience. Cleared at once, it is 40 and more."""
 
 
 def one_master(group: Group) -> bool:
@@ -38,3 +42,37 @@ def test_ten_restarts_in_strict_mode_lock_nobody_out(group: Group, which: tuple[
         assert [member.drops() for member in group.members] == [{}, {}]
     print(f"one master again after {[round(one, 2) for one in took]} s")
     assert max(took) <= 2 * master_down(20) + SLACK
+
+
+@pytest.mark.parametrize("mac", ["virtual", "interface"])
+def test_a_killed_master_that_is_started_again_at_once_lets_its_kernel_answer_until_the_other_does(
+    group: Group, mac: str
+) -> None:
+    """As kubelet and systemd do it: what it left is not cleared before its lease ends."""
+    with asked(group, 16.0, CARP_MAC=mac) as asker:
+        first, second = group.members
+        time.sleep(6.5)  # kernels make sure of new neighbours, which is test_cost's
+        began = time.monotonic()
+        first.kill(signal.SIGKILL)
+        first.stop()
+        first.start()
+        until(lambda: second.owns() and not first.owns(), 6, "the other one takes over")
+        until(lambda: one_master(group), 8, "the better one is back")
+        asker.ended()
+        print(f"not answered: {len(asker.unanswered())}")
+        assert len(asker.unanswered()) <= LOST_MOST
+        assert group.longest_overlap(V4, began) <= 1.0
+
+
+def test_a_killed_daemon_that_is_ended_while_it_waits_for_its_lease_leaves_nothing(group: Group) -> None:
+    member = group.add()
+    before = host(member)
+    member.start()
+    group.wait_for_owner(member)
+    member.kill(signal.SIGKILL)
+    member.stop()
+    member.start()
+    member.until_said("addresses of an earlier run answer until their lease ends")
+    assert member.owns()
+    assert member.stop() == 0
+    assert host(member) == before
