@@ -16,6 +16,8 @@ from sidecar.company import Company
 END = 100.0
 MARGIN = 0.0021
 """Seconds: no plan is narrower, for the timers of a loop may be early."""
+TINY = 1e-6
+"""The clock of the loop is a sum of what it waited: on the very edge either is right."""
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
@@ -85,11 +87,11 @@ def test_every_chore_is_done_once_in_company_if_there_is_any_in_time_else_at_its
     for (earliest, window), times in zip(planned, done, strict=True):
         assert len(times) == 1
         assert earliest <= times[0] <= earliest + window + MARGIN
-        in_time = [moment for moment in visits if earliest <= moment <= earliest + window]
+        in_time = [moment for moment in visits if earliest + TINY <= moment <= earliest + window - TINY]
         assert times[0] <= min(in_time, default=math.inf) + MARGIN, "by whoever came by first"
 
 
-@given(st.floats(0.01, 3.0), st.floats(0.1, 5.0), st.floats(0.0, 5.0))
+@given(st.floats(0.1, 3.0), st.floats(0.1, 5.0), st.floats(0.0, 5.0))
 def test_what_is_done_again_and_again_is_never_sooner_nor_later_than_it_should(
     interval: float, least: float, more: float
 ) -> None:
@@ -103,7 +105,7 @@ def test_what_is_done_again_and_again_is_never_sooner_nor_later_than_it_should(
     run(begin)
     pauses = [late - early for early, late in pairwise(times)]
     assert len(pauses) >= int((END - 1) / (least + more + MARGIN))
-    assert all(least - 1e-6 <= pause <= least + more + MARGIN for pause in pauses)
+    assert all(least - TINY <= pause <= least + more + MARGIN for pause in pauses)
 
 
 def test_a_visit_costs_nothing_while_nothing_is_due_and_one_turn_serves_all() -> None:
