@@ -11,7 +11,7 @@ from tests.netns.test_restore import host
 
 ROUNDS = 10
 LOST_MOST = 5
-"""Of fifty a second: a lease may end some milliseconds before the other one's patience. Cleared at once, it is 40 and more."""
+"""Of fifty a second: a lease may end before the other one's patience. Cleared at once: 40 and more."""
 
 
 def one_master(group: Group) -> bool:
