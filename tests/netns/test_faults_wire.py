@@ -117,7 +117,7 @@ def test_a_carpdev_that_flaps_ten_times_is_never_owned_twice(pair: Group) -> Non
 @contextlib.contextmanager
 def asked(group: Group, seconds: float, **env: str) -> Iterator[Asker]:
     """Two nodes that serve time, the first is master, and a client that asks 50 times a second."""
-    first, second = (group.add(CARP_NTP="127.0.0.1:123", **env) for _ in range(2))
+    first, second = (group.add(None, CARP_NTP="127.0.0.1:123", **env) for _ in range(2))
     with TimeServer(first.node, "127.0.0.1", V4), TimeServer(second.node, "127.0.0.1", V4):
         for member in (first, second):
             member.start()
