@@ -25,9 +25,10 @@ def unasked(cluster: "Cluster", since: float) -> list["Entry"]:
     """Changes of state, but for those of backups which a demoted master asked whether anybody is better.
 
     It tells them at once to go when they are not. Its equals that are demoted themselves do not answer; but when one
-    that is worse does, and is heard after it was told to go, an equal may take over from that one.
+    that is worse does, and is heard after it was told to go, an equal may take over from that one. An equal that is
+    fit (where the demotion is hidden by an advskew beyond its limit) it lets have the address.
     """
-    found = _since(cluster.journal, since)
+    found = _without_relief(_since(cluster.journal, since), cluster)
     asking = {rank_of(node) for node in cluster.nodes if node.state is State.MASTER and node.told}
     if not asking or not found:
         return found
@@ -42,6 +43,14 @@ def unasked(cluster: "Cluster", since: float) -> list["Entry"]:
         return entry.reason in TOLD_TO_GO or entry in taking
 
     return [entry for entry in found if not is_asked(entry)]
+
+
+def _without_relief(found: list["Entry"], cluster: "Cluster") -> list["Entry"]:
+    """A demoted master left to a fit node, once; that one does not ask."""
+    fit = [one for one in found if one.reason == Reason.PEER_BOWED_OUT and not cluster.nodes[one.node].told]
+    left = [one for one in found if one.reason == Reason.STEPPED_DOWN and cluster.nodes[one.node].told]
+    relieved = [one for one in left if _follows(one, fit, 1.0)]
+    return [one for one in found if one not in (*fit, *relieved)] if len(relieved) == 1 else found
 
 
 def _since(journal: Sequence["Entry"], since: float) -> list["Entry"]:
