@@ -4,6 +4,7 @@ import asyncio
 import select
 import socket
 import time
+from collections.abc import Iterator
 
 import pytest
 import uvloop
@@ -46,6 +47,88 @@ def test_a_disarmed_timer_stays_silent() -> None:
     readable, _, _ = select.select([timer.fileno()], [], [], 0.1)
     timer.close()
     assert readable == []
+
+
+@pytest.fixture
+def timer() -> Iterator[DeadlineTimer]:
+    made = DeadlineTimer()
+    yield made
+    made.close()
+
+
+def lateness(timer: DeadlineTimer, deadline: float) -> float:
+    """Arm it, and see how much later than that it fires, seconds."""
+    timer.arm(deadline)
+    assert select.select([timer.fileno()], [], [], 5.0)[0]
+    late = time.monotonic() - deadline
+    timer.acknowledge()
+    return late
+
+
+def silent(timer: DeadlineTimer, seconds: float = 0.05) -> bool:
+    return select.select([timer.fileno()], [], [], seconds)[0] == []
+
+
+def test_equal_steps_are_never_early_and_end_when_none_is_wanted(timer: DeadlineTimer) -> None:
+    begin = time.monotonic()
+    assert all(0.0 <= lateness(timer, begin + step * 5 / 256) < 2.0 for step in range(1, 21))
+    timer.arm(None)
+    assert silent(timer)
+
+
+def test_equal_steps_are_the_kernels_own_period(timer: DeadlineTimer, monkeypatch: pytest.MonkeyPatch) -> None:
+    begin, periods, set_it = time.monotonic() + 0.01, list[int](), DeadlineTimer._set
+
+    def noted(self: DeadlineTimer, due: int, period: int) -> None:
+        periods.append(period)
+        set_it(self, due, period)
+
+    monkeypatch.setattr(DeadlineTimer, "_set", noted)
+    for step in range(20):
+        lateness(timer, begin + step * 5 / 256)
+    assert len(periods) < 10, "it was set each time"
+
+
+def test_another_step_after_equal_ones_is_another_deadline(timer: DeadlineTimer) -> None:
+    begin = time.monotonic()
+    for step in range(1, 5):
+        lateness(timer, begin + step * 0.01)
+    timer.arm(time.monotonic() + 0.2)
+    assert silent(timer, 0.1)
+
+
+def test_a_deadline_in_the_middle_of_a_step_is_heeded(timer: DeadlineTimer) -> None:
+    begin = time.monotonic()
+    for step in range(1, 5):
+        lateness(timer, begin + step * 0.05)
+    timer.arm(begin + 0.25)
+    assert lateness(timer, begin + 0.21) >= 0.0
+
+
+def test_who_was_late_by_more_than_a_step_is_woken_for_the_next_at_once(timer: DeadlineTimer) -> None:
+    begin = time.monotonic()
+    for step in range(1, 5):
+        lateness(timer, begin + step * 0.02)
+    timer.arm(begin + 0.1)
+    time.sleep(0.1)
+    timer.acknowledge()
+    timer.arm(begin + 0.12)
+    assert not silent(timer, 0.01)
+
+
+def test_the_same_deadline_after_it_fired_fires_again(timer: DeadlineTimer) -> None:
+    begin = time.monotonic()
+    for step in (1, 2, 3, 3):
+        assert lateness(timer, begin + step * 0.01) >= 0.0
+
+
+def test_a_timer_that_did_not_fire_may_be_acknowledged(timer: DeadlineTimer) -> None:
+    begin = time.monotonic()
+    for step in range(1, 4):
+        lateness(timer, begin + step * 0.02)
+    timer.arm(begin + 0.08)
+    timer.acknowledge()
+    assert lateness(timer, begin + 0.1) >= 0.0
 
 
 async def _hears_after_an_error() -> list[bytes]:
