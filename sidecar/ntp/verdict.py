@@ -50,6 +50,9 @@ class Verdict(IntEnum):
         return self.name.lower()
 
 
+_OK: Final = Verdict.OK  # what nearly every answer says; looked up through its class it is dearer
+
+
 @dataclass(frozen=True, slots=True)
 class Hysteresis:
     """How a state is entered and left."""
@@ -107,7 +110,7 @@ def _assess_reply(reply: Reply, limits: Thresholds) -> tuple[Verdict, str]:
         return Verdict.STALE, why
     if why := _why_holdover(reply, limits):
         return Verdict.HOLDOVER, why
-    return Verdict.OK, f"stratum {reply.stratum}"
+    return _OK, f"stratum {reply.stratum}"
 
 
 def _why_stale(reply: Reply, limits: Thresholds) -> str | None:
@@ -204,7 +207,7 @@ class HealthLedger:
         if verdict is None:
             self._runs[Verdict.DEAD] = 0  # it lives, and says no more than that
             return
-        if self._well and verdict is Verdict.OK:  # as nearly always: nothing follows
+        if self._well and verdict is _OK:  # as nearly always: nothing follows
             self.reason = reason
             return
         self._count(verdict)
