@@ -111,21 +111,27 @@ class Company:
         self._look_ahead()
 
     def _look_ahead(self) -> None:
-        """Set ``due`` and the timer as the plans are now."""
+        """Set ``due`` and the timer as the plans are now.
+
+        Later by less than timers are early anyway is not worth a new timer: the old one looks ahead again.
+        """
         earliest = latest = math.inf
         for chore in self._planned:
             earliest = min(earliest, chore.earliest)
             latest = min(latest, chore.latest)
         self.due = earliest
-        if latest == self._timer_at:
-            return
+        if not self._timer_at <= latest < self._timer_at + _EARLY:
+            self._set_timer(latest)
+
+    def _set_timer(self, latest: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
         self._timer, self._timer_at = None, latest
         if latest < math.inf:
             if self._loop is None:
                 self._loop = asyncio.get_running_loop()
-            self._timer = self._loop.call_later(max(0.0, latest - self.now()), self._alone)
+            pause = latest - self.now()
+            self._timer = self._loop.call_later(max(0.0, pause), self._alone)
 
 
 def _latest(chore: Chore) -> float:

@@ -6,6 +6,7 @@ Set-up and message building belong to pyroute2 (address, rule, route, link); thi
 
 import errno
 import os
+import select
 import socket
 import struct
 from collections.abc import Iterator
@@ -70,6 +71,8 @@ class Rtnl:
             raise ExhaustedError(f"no rtnetlink socket: {error.strerror}") from error
         self._socket.bind((0, 0))
         self._socket.setblocking(False)
+        self._answered = select.poll()
+        self._answered.register(self._socket, select.POLLIN)
 
     def __enter__(self) -> "Rtnl":
         return self
@@ -94,7 +97,8 @@ class Rtnl:
                 raise HostError(f"{what}: {os.strerror(code)}")
 
     def _answers(self) -> Iterator[int]:
-        while True:
+        """Asked first whether there are any: mostly there are none, and an exception that says so costs 20 us."""
+        while self._answered.poll(0):
             try:
                 data = self._socket.recv(_RECEIVE)
             except BlockingIOError:

@@ -101,6 +101,7 @@ class Wire:
         self._door = Doorkeeper()
         self._ifname = ""
         self._known_at = self._turn_at = inf
+        self._wake_ups = 0
         self._told_at = -_TELL_AGAIN
 
     def attach(self, vhid: int, listener: Listener) -> None:
@@ -136,9 +137,13 @@ class Wire:
         """Read and hand over a bounded number of frames, known peers' first; what waits longer wakes us again.
 
         A master speaks once in its interval. Who looks whether it said more, and whether strangers did, pays two system
-        calls that fail, as much as for the advertisement itself.
+        calls that fail, as much as for the advertisement itself. But now and then they are looked at whatever masters
+        say: a recording that is believed (of a peer that is no carp-sidecar) may be played without end.
         """
-        if self._ears is None or self._hear_masters(self._ears):
+        if self._ears is None:
+            return
+        self._wake_ups += 1
+        if self._hear_masters(self._ears) and self._wake_ups % BUDGET:
             return
         if self._door.limiting:
             self._limit(self._ears)

@@ -19,9 +19,9 @@ from tests.netns.group import Group, Member, master_down, until
 SECONDS = 8.0
 HEARD = ("recvfrom", "timerfd_settime", "epoll_pwait")
 """Known peers' socket; who was believed is not asked for more."""
-SENT = ("sendto", "sendto", "recvfrom", "read", "epoll_pwait")
+SENT = ("sendto", "sendto", "poll", "read", "epoll_pwait")
 """The advertisement; the lease, whose answer would only be a failure; the timer, whose period it is."""
-TAKEN_OVER = ("recvfrom", "recvfrom", "sendto", "recvfrom", "sendto", "recvfrom", "recvfrom", "sendto", "sendto")
+TAKEN_OVER = ("recvfrom", "recvfrom", "sendto", "poll", "sendto", "poll", "recvfrom", "poll", "sendto", "sendto")
 """Both sockets are empty; the address; its route; the advertisement; the announcement, with which clients come."""
 WORLDLY = {"futex", "getpid"}
 """Of other threads, and of the loop's own."""

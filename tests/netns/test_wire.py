@@ -201,6 +201,13 @@ def test_with_two_virtual_hosts_two_masters_are_heard_in_a_wake_up(bench: Bench)
     assert [bench.drain() for _ in range(2)] == [[PEER] * 2, [PEER]]
 
 
+def test_strangers_are_heard_though_a_master_is_believed_at_every_wake_up(bench: Bench) -> None:
+    know(bench)
+    bench.send(PEER, 2 * BUDGET)
+    bench.send(NEWCOMER)
+    assert NEWCOMER in bench.drain(times=BUDGET)
+
+
 def test_who_forges_a_known_peers_name_is_read_together_a_thousand_times_a_second(bench: Bench) -> None:
     know(bench)
     bench.believed.clear()
