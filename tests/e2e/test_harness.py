@@ -77,7 +77,8 @@ def test_what_is_gone_has_left_its_logs_and_its_story(cluster: Cluster, tmp_path
 def test_helm_installs_and_removes_a_chart(cluster: Cluster, version: int, tmp_path: Path) -> None:
     assert f"v{version}." in cluster.helm("version", "--short", version=version).stdout
     cluster.helm("install", NAME, str(chart(tmp_path / NAME)), "--wait", "--timeout=120s", version=version)
-    assert ready_pods(cluster) == 3
+    # Helm 3 waits for all but maxUnavailable of a DaemonSet.
+    wait_for("three pods to be ready", lambda: ready_pods(cluster) == 3, 60)
     cluster.helm("uninstall", NAME, "--wait", "--cascade=foreground", version=version)
     assert cluster.kubectl("get", "daemonset", NAME, check=False).returncode != 0
 
