@@ -331,7 +331,7 @@ class Election:
 
     def _on_resign(self, seconds: float, now: float) -> Effects:
         self._standby.takeover = None
-        self._resting_until = now + seconds
+        self._resting_until = max(now + seconds, self._resting_until or now)
         return self._hand_over(Then.REST, f"for {seconds:g} s", now, seconds)
 
     def _handover_timed_out(self, handover: Handover, now: float) -> Effects:

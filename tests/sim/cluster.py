@@ -165,7 +165,7 @@ class Cluster(Engine):
         node = self.nodes[number]
         self.happens(f"resign({number}, {seconds})", node)
         if node.alive and not node.frozen:
-            node.rests_until, node.rest = self.now + seconds, max(node.rest, seconds)
+            node.rests_until, node.rest = max(node.rests_until, self.now + seconds), max(node.rest, seconds)
         node.resting_until = max(node.resting_until, self.now + seconds + 1.0)
         self.tell(node, on.ResignRequested(seconds))
 

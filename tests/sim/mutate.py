@@ -63,7 +63,7 @@ MUTANTS = (
     Mutant(V, "return Verdict.DEMOTED if theirs.demotion > ours.demotion else Verdict.BETTER", "return Verdict.DEMOTED"),
     Mutant(V, "return master_down_us(config.advbase, config.effective_advskew(demotion), config.dialect) + handicap", "return master_down_us(config.advbase, config.effective_advskew(demotion), config.dialect) // 3 + handicap"),
     Mutant(V, "+ handicap", ""),
-    Mutant(E, "self._resting_until = now + seconds\n", "pass\n"),
+    Mutant(E, "self._resting_until = max(now + seconds, self._resting_until or now)\n", "pass\n"),
     Mutant(E, "self._lots.needed = True\n", "pass\n"),
     Mutant(E, "if self._ledger.total:\n            self._mastership.step_down_by(now + ASK_AGAIN)", "if False:\n            pass"),
     Mutant(T, "return speaker is Speaker.CARP_SIDECAR and now < self._wary_until", "return False"),

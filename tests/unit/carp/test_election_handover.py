@@ -196,6 +196,14 @@ def test_a_node_that_resigned_twice_rests_until_the_later_end(first: float, seco
     assert node.status.resting_until - resigned == pytest.approx(30.1, abs=0.001)
 
 
+@pytest.mark.parametrize(("first", "second"), [(5.0, 30.0), (30.0, 5.0)])
+def test_so_does_one_that_is_told_again_while_it_rests(first: float, second: float) -> None:
+    node = backup()
+    node.tell(on.ResignRequested(first))
+    node.tell(on.ResignRequested(second), after=0.1)
+    assert node.status.resting_until == pytest.approx(max(first, 0.1 + second))
+
+
 def test_a_rest_outlives_the_loss_of_the_carpdev() -> None:
     for node in (master(), Told(up=False)):
         node.tell(on.ResignRequested(10.0))
