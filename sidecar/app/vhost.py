@@ -73,7 +73,7 @@ class VirtualHost:
         self.keeper = AddressKeeper(rtnl, time.monotonic, identity.lease)
         self.follow_demotion(0)
         self._announcer = Announcer(wire.send, lambda: bool(self.keeper.held))
-        self._dialect = DialectWatch(config.vhid)
+        self._dialect = DialectWatch(config.vhid, self._freshness.marked)
         self._met = b""
         self.conflicts = ConflictWatch(config.vhid, wire.send, self._announcer.announce)
         self.timer = DeadlineTimer()
@@ -130,8 +130,8 @@ class VirtualHost:
         if self.driver.state is State.MASTER or datagram.source_mac != self._met:
             self._met = datagram.source_mac
             self.conflicts.meet(datagram)
-        if datagram.payload[DEMOTE] and self.config.dialect is Dialect.FREEBSD:
-            self._dialect.meet(datagram)
+        if datagram.payload[DEMOTE] or self.config.dialect is Dialect.OPENBSD:
+            self._dialect.meet(datagram, self.config.dialect)
 
     def _moved(self, state: State) -> None:
         if state is State.MASTER:

@@ -32,6 +32,10 @@ class MarkedSources:
     def __init__(self) -> None:
         self._doubts: dict[bytes, _Doubt | None] = {}
 
+    def __contains__(self, source: object) -> bool:
+        """Whether this source is carp-sidecar, as far as is known."""
+        return source in self._doubts
+
     def hear(self, source: bytes) -> None:
         """This one has just said something marked and new."""
         self._doubts.pop(source, None)

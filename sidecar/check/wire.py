@@ -30,6 +30,8 @@ class Ear:
         self.keys = keys
         self.own = own
         self.speakers: dict[tuple[str, str], Judged] = {}
+        self.counting: set[str] = set()
+        """Sources that sent another counter than before, which OpenBSD does not."""
         self._judge = Judge(keys, settings.config.addresses, settings.config.vhid)
 
     def hear(self, frame: Frame, seen: Observation) -> None:
@@ -38,7 +40,10 @@ class Ear:
             return
         judged = self._judge.judge(frame, seen)
         who = (judged.record.source, judged.record.protocol)
-        if who in self.speakers or len(self.speakers) < _MOST:
+        before = self.speakers.get(who)
+        if before and judged.record.drop is None and before.record.counter != judged.record.counter:
+            self.counting.add(judged.record.source)
+        if before or len(self.speakers) < _MOST:
             self.speakers[who] = judged
 
     def masters(self) -> dict[Address, bytes]:
@@ -125,6 +130,9 @@ def _believed(ear: Ear, subject: str, one: Judged) -> Finding:
     if record.demote and config.dialect is Dialect.FREEBSD:
         what = f"{record.source} is demoted in OpenBSD's way, which CARP_DIALECT=freebsd does not speak"
         return problem(subject, what, "set CARP_DIALECT=openbsd on every carp-sidecar: both would yield for ever")
+    if config.dialect is Dialect.OPENBSD and record.speaker != "carp-sidecar" and record.source in ear.counting:
+        what = f"{record.source} is no OpenBSD and does not heed how CARP_DIALECT=openbsd is demoted"
+        return problem(subject, what, "set CARP_DIALECT=freebsd on every carp-sidecar: both would yield for ever")
     who = f"{record.source} is master (advbase {record.advbase}, advskew {record.advskew}, {record.speaker})"
     if (record.advbase, record.advskew) == (config.advbase, config.advskew):
         return warning(subject, f"{who}, as this node would be", "give every node an advskew of its own")

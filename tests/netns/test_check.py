@@ -1,5 +1,6 @@
 """`carp-sidecar check` on real nodes: what it finds is what `run` would meet, and it changes nothing."""
 
+import time
 from subprocess import CompletedProcess
 
 from sidecar.lab.services import start_chrony
@@ -74,6 +75,33 @@ def test_vrrp_of_the_same_number_is_a_problem(group: Group) -> None:
     done = check(group.add())
     assert done.returncode == 1
     assert any("10.77.0.77 speaks VRRP with the same number" in line for line in found(done, "problem"))
+
+
+def test_ucarp_is_a_problem_to_whom_openbsds_dialect_was_given_and_run_warns_of_it(group: Group) -> None:
+    rival = group.network.add_node("rival", 78)
+    rivals.ucarp(rival, group.folder / "u.log", Service(VHID, V4), advskew=0)
+    rival.write("/run/passphrase", "only for tests\n", 0o600)
+    until(lambda: V4 in rival.addresses(), 10, "ucarp is master")
+    member = group.add(CARP_DIALECT="openbsd")
+    done = check(member)
+    assert (done.returncode, check(member, CARP_DIALECT="freebsd").returncode) == (1, 0), done.stdout
+    assert any("10.77.0.78 is no OpenBSD" in line for line in found(done, "problem"))
+    member.start()
+    member.until_said("10.77.0.78 is no OpenBSD")
+    time.sleep(3.0)
+    assert member.said().count("is no OpenBSD") == 1
+
+
+def test_members_of_ours_with_openbsds_dialect_are_no_problem_to_each_other(group: Group) -> None:
+    first, second = (group.add(CARP_DIALECT="openbsd") for _ in range(2))
+    first.start()
+    group.wait_for_owner(first)
+    done = check(second)
+    assert (done.returncode, found(done, "problem")) == (0, []), done.stdout
+    second.start()
+    until(lambda: second.state() == "BACKUP", 5, "it takes part")
+    time.sleep(5.0)
+    assert "no OpenBSD" not in second.said()
 
 
 def test_ucarp_is_a_problem_only_where_strict(group: Group) -> None:

@@ -19,6 +19,7 @@ def test_a_marked_source_without_a_mark_is_refused() -> None:
     sources = MarkedSources()
     sources.hear(PEER)
     assert sources.refuses(PEER, PAUSE, 1.0)
+    assert [one in sources for one in (PEER, OTHER)] == [True, False]
 
 
 def test_ten_minutes_of_nothing_else_make_it_another_implementation() -> None:
