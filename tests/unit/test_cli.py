@@ -158,6 +158,44 @@ def test_a_reader_that_went_away_is_no_reason_to_complain(arguments: list[str]) 
     assert (done.returncode, done.stderr) == (1, "")
 
 
+FRAMES = Path(__file__).parents[1] / "golden/data/pcaps/ucarp-v4-basic.pcap"
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--version"], ["sniff", "--pcap", str(FRAMES)], ["sniff", "--json", "--pcap", str(FRAMES)]]
+)
+def test_output_that_a_full_disk_refuses_is_a_failure_and_one_line(arguments: list[str]) -> None:
+    with open("/dev/full", "w") as full:
+        done = command(arguments, stdout=full.fileno())
+    told = "carp-sidecar: the output cannot be written: No space left on device\n"
+    assert (done.returncode, done.stderr) == (1, told)
+
+
+@pytest.mark.parametrize(
+    ("typed", "code"),
+    [
+        ("run --vhid 300 2>/dev/full", 78),
+        ("walk 2>/dev/full", 2),
+        ("run --vhid 300 2>&-", 78),
+        ("--version >&-", 0),
+        ("run --vhid 300 <&- >&- 2>&-", 78),
+        ("sniff --pcap - <&-", 1),
+    ],
+)
+def test_an_exit_code_does_not_depend_on_whether_anybody_can_read(typed: str, code: int) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    done = subprocess.run(
+        f"{sys.executable} -m sidecar {typed}",
+        shell=True,
+        env=environment,
+        capture_output=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode == code
+    assert b"Traceback" not in done.stderr
+
+
 @pytest.mark.parametrize("name", ["status", "resign", "maintenance"])
 def test_clients_refuse_a_control_socket_that_cannot_be(
     name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
