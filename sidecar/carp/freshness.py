@@ -17,6 +17,8 @@ SLACK: Final = 5.0
 """Seconds that an advertisement may be behind the group's clock."""
 _SLACK: Final = int(SLACK * TICKS_PER_SECOND)
 _AHEAD: Final = 86_400 * TICKS_PER_SECOND
+_YEARS_AHEAD: Final = 5 * 365 * _AHEAD
+"""Ticks of a day that nobody has seen: by the group's clock, or by a wall clock that nobody has confirmed."""
 _BESIDE: Final = 1 << 18
 """Counters above one of ours that have its advbase and advskew, too."""
 _LOTS: Final = 4
@@ -80,7 +82,15 @@ class Freshness:
         know. Who draws at random mostly comes upon ticks of a day that nobody has seen.
         """
         known = self._heard_counter if ticks == self._heard else self._sent.get(ticks, counter)
-        return 0 < counter - known < _BESIDE or (self._met and ticks > self._group_clock(now, _OUR_PACE) + _AHEAD)
+        return 0 < counter - known < _BESIDE or self._is_of_no_day(ticks, now)
+
+    def _is_of_no_day(self, ticks: int, now: float) -> bool:
+        """Whether nobody can have sent this yet: a clock that has not been set is behind by years at most."""
+        group = self._group_clock(now, _OUR_PACE)
+        if self._met:
+            return ticks > group + _AHEAD
+        clock = self._clock()
+        return clock > 0 and ticks > max(clock, group) + _YEARS_AHEAD
 
     def accept(self, ticks: int, counter: int, family: Family, now: float) -> bool:
         """Believe what is new, and expect more from now on. The same once more on the other family is new there."""

@@ -229,3 +229,12 @@ def test_ticks_of_a_day_that_nobody_has_seen_are_chance_once_the_day_is_known() 
     assert not node.freshness.is_chance(later, counter(later), node.now)
     assert node.hear(NOON)
     assert node.freshness.is_chance(later, counter(later), node.now)
+
+
+def test_before_the_day_is_known_ticks_of_years_ahead_are_chance_where_there_is_a_clock() -> None:
+    year = 365 * 86_400 * SECOND
+    far, near = NOON + 6 * year, NOON + 4 * year
+    node, clockless = Node(), Node(clock=None)
+    assert node.freshness.is_chance(far, counter(far), node.now)
+    assert not node.freshness.is_chance(near, counter(near), node.now), "the clock may not have been set"
+    assert not clockless.freshness.is_chance(far, counter(far), clockless.now)
