@@ -123,7 +123,7 @@ class Election:
         self._since = now
         self._reason = f"{reason}: {detail}" if detail else str(reason)
         wary = self._terms.wary if old is State.INIT else 0.0
-        self._standby = Standby(self._terms.families, now, self._lots.draw(self._terms.lot), wary)
+        self._standby = Standby(self._terms.families, now, self._lots.draw(), wary)
         self._mastership = Mastership(now)
         return do.StateChanged(old, state, reason, detail)
 
@@ -134,8 +134,10 @@ class Election:
             return
         if self._state is _MASTER:
             due = self._mastership.due()
+        elif self._resting_until is None:
+            due = self._standby.due(self._terms.patience, self._terms.lot)
         else:
-            due = self._standby.due(self._terms.patience) if self._resting_until is None else self._resting_until
+            due = self._resting_until
         self._deadline = due if due > now else now + _SOON
 
     def _begin(self, reason: Reason, detail: str, now: float) -> Effects:
@@ -197,7 +199,7 @@ class Election:
         forgiven = self._demote(ADDRESSES, 0, now)
         if self._state is not State.MASTER or self._mastership.holds:
             return forgiven
-        self._mastership.holds = True
+        self._mastership.holds_since = now
         return (*(forgiven or self._advertise(now)), do.Announce())
 
     def _advertise(self, now: float) -> Effects:
@@ -226,7 +228,7 @@ class Election:
             return self._on_master_deadline(now)
         if self._resting_until is not None:
             self._resting_until = None
-            self._standby = Standby(self._terms.families, now, self._lots.draw(self._terms.lot))
+            self._standby = Standby(self._terms.families, now, self._lots.draw())
             return _NOTHING
         takeover = self._standby.takeover_due(now)
         return self._become_master(takeover.reason, takeover.detail, now)
@@ -247,7 +249,7 @@ class Election:
         peer = self._peers.hear(event.source, event.speaker, event.advertisement, event.key, now)
         if verdict is _EQUAL and not (self._lots.needed or self._standby.is_wary_of(event.speaker, now)):
             self._lots.needed = True
-            self._standby.extra_patience = self._lots.draw(self._terms.lot)
+            self._standby.lot = self._lots.draw()
         if self._state is _MASTER:
             return self._master_hears(event, peer, verdict, now)
         return self._backup_hears(peer, verdict, event.family, now)
@@ -272,7 +274,7 @@ class Election:
         refused = ADDRESSES in self._ledger.causes and reason is not Reason.PEER_BOWED_OUT
         if refused or self._resting_until is not None or self._standby.is_wary_of(peer.speaker, now):
             return _NOTHING  # refused: our kernel, while the master, however bad, owns them
-        delay += self._lots.draw(LOT_STAGGER)
+        delay += self._lots.draw() * LOT_STAGGER
         if delay <= 0:
             return self._become_master(reason, peer.describe(), now)
         self._standby.invite(Takeover(now + delay, reason, peer.describe()))
@@ -282,7 +284,7 @@ class Election:
         if peer.left:
             return _NOTHING
         handover = self._mastership.handover
-        if (handover is None or handover.then is Then.STAY) and self._mastership.outdoes(event, verdict):
+        if (handover is None or handover.then is Then.STAY) and self._mastership.outdoes(event, verdict, now):
             return self._insist(now)
         if handover is None:
             effects = self._leave_for(State.BACKUP, YIELDS[verdict], peer.describe(), now)

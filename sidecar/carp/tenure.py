@@ -16,6 +16,8 @@ from sidecar.carp.verdict import Verdict
 ASK_AGAIN: Final = 60.0
 """Seconds until a demoted master tries again to hand over to a peer that would not preempt."""
 RAREST: Final = 3600.0
+CROSSING: Final = 0.01
+"""Seconds after a new master's first word in which an equal may not have heard it: a way to and fro, late wake-ups."""
 YIELDS: Final = {Verdict.BETTER: Reason.BETTER_PEER, Verdict.EQUAL: Reason.EQUAL_PEER}
 """Why a master gives way."""
 
@@ -64,19 +66,27 @@ class Mastership:
     pause: float = ASK_AGAIN
     handover: Handover | None = None
     tie_family: Family | None = None
-    holds: bool = False
-    """The kernel said that it owns the addresses; nothing is said before."""
+    holds_since: float = inf
+    """When the kernel said that it owns the addresses; nothing is said before, and the first word then."""
     insists_again: bool = False
     """A worse one spoke within the pause: our words may have crossed, and the next ones come at its end."""
 
-    def outdoes(self, event: AdvertisementReceived, verdict: Verdict) -> bool:
+    @property
+    def holds(self) -> bool:
+        """Whether it owns the addresses and has said so."""
+        return self.holds_since < inf
+
+    def outdoes(self, event: AdvertisementReceived, verdict: Verdict, now: float) -> bool:
         """Whether to stay master and say so. The hearer yields to an equal, too, unless it is of carp-sidecar.
 
-        Then sources decide, and may decide otherwise on the other family: the first one heard of counts, IPv4 rather
-        than IPv6.
+        But not to what crosses its first word: the other one hears that and yields, and then nobody would be left.
+        Of two of carp-sidecar sources decide, and may decide otherwise on the other family: the first one heard of
+        counts, IPv4 rather than IPv6.
         """
-        if verdict is not Verdict.EQUAL or event.speaker is not Speaker.CARP_SIDECAR:
+        if verdict is not Verdict.EQUAL:
             return verdict not in YIELDS
+        if event.speaker is not Speaker.CARP_SIDECAR:
+            return self.handover is None and self.holds_since <= now < self.holds_since + CROSSING
         self.tie_family = event.family if self.tie_family is None else min(event.family, self.tie_family)
         return event.family is not self.tie_family or not event.outranks
 
@@ -146,21 +156,21 @@ class Lots:
         self._jitter = jitter
         self.needed = False
 
-    def draw(self, seconds: float) -> float:
-        """Seconds to wait, from 0 up to these."""
-        return self._jitter() * seconds if self.needed else 0.0
+    def draw(self) -> float:
+        """The part of the longest wait that it gets: a number in [0, 1)."""
+        return self._jitter() if self.needed else 0.0
 
 
 class Standby:
     """The silence timers of a backup, one a family: an advertisement re-arms only its own, any one may expire."""
 
-    __slots__ = ("_masters", "_wary_until", "extra_patience", "heard", "left_alone", "takeover")
+    __slots__ = ("_masters", "_wary_until", "heard", "left_alone", "lot", "takeover")
 
-    def __init__(self, families: Iterable[Family], now: float, extra_patience: float = 0.0, wary: float = 0.0) -> None:
-        """``extra_patience``: seconds by which this backup waits longer than others who have heard the same; ``wary``:
+    def __init__(self, families: Iterable[Family], now: float, lot: float = 0.0, wary: float = 0.0) -> None:
+        """``lot``: the part of the longest wait by which this backup is behind others who have heard the same; ``wary``:
         seconds in which it does not follow carp-sidecar's invitations."""
         self.heard = dict.fromkeys(families, now)
-        self.extra_patience = extra_patience
+        self.lot = lot
         self.takeover: Takeover | None = None
         self.left_alone = 0
         """Units of advskew and demotion that the master showed which we last left alone."""
@@ -193,9 +203,9 @@ class Standby:
         """Whether a goodbye comes from the master, not from one that another has taken over from meanwhile."""
         return self._masters.get(family, source) == source
 
-    def due(self, patience: float) -> float:
+    def due(self, patience: float, longest_wait: float) -> float:
         """The first of its deadlines: silence for too long, or an invitation."""
-        silence = min(self.heard.values()) + patience + self.extra_patience
+        silence = min(self.heard.values()) + patience + self.lot * longest_wait
         return silence if self.takeover is None else min(silence, self.takeover.at)
 
     def takeover_due(self, now: float) -> Takeover:

@@ -9,6 +9,7 @@ from tests.sim.bsd import FreeBsd, OpenBsd, Ucarp
 from tests.sim.cluster import Cluster
 from tests.sim.invariants import nothing_moves, one_is_master, the_addresses_are_never_without_an_owner
 from tests.sim.node import V4, Machine, Node
+from tests.sim.picture import overlaps
 
 KINDS: dict[str, Callable[[Node], Machine]] = {
     "freebsd": lambda node: FreeBsd(node.config),
@@ -98,6 +99,29 @@ def test_a_healthy_one_that_comes_back_and_would_not_preempt_is_asked(kind: str,
     cluster.run(65.0)
     assert cluster.masters == [1]
     nothing_moves(cluster, 3600.0)
+
+
+@EVERYBODY
+@DIALECTS
+@pytest.mark.parametrize("other_is_lower", [True, False])
+def test_an_equal_of_another_kind_that_follows_a_goodbye_with_us_leaves_somebody_master(
+    kind: str, dialect: Dialect, other_is_lower: bool
+) -> None:
+    """Their first words cross: each heard an equal, and both yielded (seeds 54387, 54533)."""
+    foreign = 0 if other_is_lower else 1
+    members = [Config(1, V4, 1, advskew, False, dialect) for advskew in (0, 0, 40)]
+    cluster = Cluster(members, build={foreign: KINDS[kind]})
+    cluster.start(2)
+    cluster.run(7.0)
+    cluster.start(0, 1)
+    cluster.run(7.0)
+    assert cluster.masters == [2]
+    left = cluster.now
+    cluster.shut_down(2)
+    cluster.run(3.0)
+    one_is_master(cluster)
+    the_addresses_are_never_without_an_owner(cluster, left)
+    assert all(overlap.end - overlap.start < 1.001 for overlap in overlaps(cluster, left))
 
 
 @DIALECTS

@@ -14,8 +14,32 @@ def half() -> float:
 
 def test_the_hearer_of_an_equal_yields() -> None:
     node = master(0)
-    node.hear(0)
+    node.hear(0, after=0.1)
     assert (node.state, node.why, node.owned) == (State.BACKUP, Reason.EQUAL_PEER, ())
+
+
+def test_but_not_to_one_whose_word_crossed_its_first() -> None:
+    """That one hears a master, too, and yields, unless its source decides (ucarp): its next word tells."""
+    node = master(0)
+    node.hear(0, after=0.0004)
+    assert (node.state, len(node.said), node.announced) == (State.MASTER, 2, 2)
+    node.hear(0, after=1.0)
+    assert (node.state, node.why) == (State.BACKUP, Reason.EQUAL_PEER)
+
+
+def test_who_has_not_spoken_yet_yields_to_an_equal() -> None:
+    node = Told(0)
+    node.election.handle(on.DeadlineReached(), node.deadline)
+    assert node.state is State.MASTER
+    node.hear(0, after=node.deadline)
+    assert (node.state, node.said) == (State.BACKUP, [])
+
+
+def test_who_has_said_goodbye_yields_to_an_equal_that_follows() -> None:
+    node = master(0)
+    node.tell(on.StepDownRequested("maintenance"))
+    node.hear(0, after=0.0004)
+    assert (node.state, node.why) == (State.BACKUP, Reason.STEPPED_DOWN)
 
 
 def test_a_backup_leaves_an_equal_master_alone() -> None:
@@ -41,7 +65,7 @@ def test_a_backup_that_knows_an_equal_bears_silence_for_up_to_a_quarter_interval
 def test_what_crosses_a_moment_later_does_not_undo_the_lot() -> None:
     """Three equals, or two families: the next advertisement arrives while all of them yield."""
     node = master(0, jitter=half)
-    node.hear(0)
+    node.hear(0, after=0.1)
     node.hear(0, source=OTHER, after=0.0001)
     assert node.deadline == pytest.approx(node.now + 3.0 + 0.125)
 
@@ -52,7 +76,7 @@ def test_a_lot_is_drawn_again_with_each_standby() -> None:
     node.hear(0)
     assert node.deadline == pytest.approx(3.0 + 0.025)
     node.wait()
-    node.hear(0)
+    node.hear(0, after=0.1)
     assert node.deadline - node.now > 3.2
 
 
