@@ -3,7 +3,7 @@
 ``node.knows`` is the configuration that a node was told, ``node.told`` the demotion.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection
 
 from sidecar.carp.config import Config, Dialect
 from sidecar.carp.packet import Advertisement
@@ -46,8 +46,8 @@ def dead_time(node: Node) -> float:
 
 
 def longest_silence(node: Node) -> float:
-    """The dead time, and the lot that an equal drew, perhaps when it was configured to be slower."""
-    return dead_time(node) + max(interval(node), node.slowest) / 4
+    """The dead time, and the lot that an equal drew, which is a part of what it waits by now."""
+    return dead_time(node) + interval(node) / 4
 
 
 def rank_of(node: Node) -> Rank:
@@ -55,12 +55,12 @@ def rank_of(node: Node) -> Rank:
     return demote_byte(node.knows, node.told), interval(node)
 
 
-def lots_of(nodes: Iterable[Node]) -> int:
-    """Intervals that two of these may be master together: equals say the same counter once in four times, and are
-    together until they do not (decision 9): for longer than four intervals once in a thousand times that they begin in
-    one moment, which in thousands of node-days happens; for longer than eight once in 260,000."""
-    ranks = [rank_of(node) for node in nodes]
-    return 8 if len(set(ranks)) < len(ranks) else 1
+def lots_of(nodes: Collection[Node]) -> int:
+    """Intervals that two of these may be master together: who counts alike says the same counter once in four times,
+    and they are together until they do not (decision 9): for longer than four intervals once in a thousand times that
+    they begin in one moment, which in thousands of node-days happens; for longer than eight once in 260,000."""
+    said = {(min(-(-demote // 16), 15), every) for demote, every in map(rank_of, nodes)}
+    return 8 if len(said) < len(nodes) else 1
 
 
 def rank_heard(node: Node, ad: Advertisement) -> Rank:

@@ -133,7 +133,6 @@ class Cluster(Engine):
     def reconfigure(self, number: int, config: Config) -> None:
         node = self.nodes[number]
         self.happens(f"reconfigure({number}, {config})", node)
-        node.slowest = max(node.slowest, node.config.advbase + 1.0)
         node.config, node.families = config, config.families
         node.wire.configure(config)
         node.lend()

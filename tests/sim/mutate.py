@@ -47,7 +47,7 @@ MUTANTS = (
     Mutant(E, "self._stopping = True\n        if self._state is State.MASTER:", "self._stopping = True\n        if False:"),
     Mutant(E, "        self._standby.follow(event.family, peer.source, now)\n", ""),
     Mutant(T, "        self.takeover = None\n        self.left_alone = peer.units", "        self.left_alone = peer.units"),
-    Mutant(T, "silence = min(self.heard.values()) + patience + self.extra_patience", "silence = max(self.heard.values()) + 2 * patience"),
+    Mutant(T, "silence = min(self.heard.values()) + patience + self.lot * longest_wait", "silence = max(self.heard.values()) + 2 * patience"),
     Mutant(T, "self.heard[family] = now\n", "self.heard.setdefault(family, now)\n"),
     Mutant(T, "return self.handover is None or then > self.handover.then", "return self.handover is None"),
     Mutant(T, "due if now < due <= now + interval else now + interval", "due + interval"),

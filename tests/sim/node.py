@@ -148,8 +148,6 @@ class Node:
         self.bow_outs = self.sent = 0
         self.waited = 0.0
         """The longest silence (s) that it bore when it last changed its state: it may be forgiven since."""
-        self.slowest = 0.0
-        """The longest interval (s) of an earlier configuration."""
         self.spoke_at = self.since = -math.inf
         self.said: SendAdvertisement | None = None
         self.heard: dict[Family, float] = {}

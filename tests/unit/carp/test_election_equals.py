@@ -62,6 +62,16 @@ def test_a_backup_that_knows_an_equal_bears_silence_for_up_to_a_quarter_interval
     assert node.deadline == pytest.approx(1.0 + 3.0 + 0.125)
 
 
+def test_the_lot_of_one_that_was_demoted_a_moment_is_no_longer_than_anybody_s_afterwards() -> None:
+    """It is a part of what the node waits by now: drawn while it was slow, it would be in force for ever."""
+    node = Told(0, jitter=half)
+    node.tell(on.DemotionSet("ntp", 160))
+    node.hear(160, after=1.0)
+    assert node.deadline == pytest.approx(1.0 + 3.0 + 0.625 + 0.5 * 1.625 / 4)
+    node.tell(on.DemotionSet("ntp", 0))
+    assert node.deadline == pytest.approx(1.0 + 3.0 + 0.125)
+
+
 def test_what_crosses_a_moment_later_does_not_undo_the_lot() -> None:
     """Three equals, or two families: the next advertisement arrives while all of them yield."""
     node = master(0, jitter=half)
