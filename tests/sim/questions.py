@@ -22,17 +22,16 @@ def was_asked_lately(cluster: "Cluster", lots: int) -> bool:
 
 
 def unasked(cluster: "Cluster", since: float) -> list["Entry"]:
-    """Changes of state, but for those of backups which a demoted master asked whether anybody is better.
+    """Changes of state since then, but for those of backups which a demoted master asked whether anybody is better.
 
     It tells them at once to go when they are not. Its equals that are demoted themselves do not answer; but when one
     that is worse does, and is heard after it was told to go, an equal may take over from that one. An equal that is
-    fit (where the demotion is hidden by an advskew beyond its limit) it lets have the address.
+    fit (where the demotion is hidden by an advskew beyond its limit) it lets have the address. It may have asked before
+    then.
     """
-    found = _without_relief(_since(cluster.journal, since), cluster)
-    asking = {rank_of(node) for node in cluster.nodes if node.state is State.MASTER and node.told}
-    if not asking or not found:
-        return found
     pause = max(map(interval, cluster.nodes))
+    found = _without_relief(_since(cluster.journal, since - 2 * pause), since, cluster)
+    asking = {rank_of(node) for node in cluster.nodes if node.state is State.MASTER and node.told}
     answers = [entry for entry in found if entry.reason == Reason.PEER_BOWED_OUT]
     taking = [entry for entry in found if entry.reason in TAKES_OVER and _follows(entry, answers, pause)]
     silent = {node.number for node in cluster.nodes if node.told and rank_of(node) in asking}
@@ -42,14 +41,14 @@ def unasked(cluster: "Cluster", since: float) -> list["Entry"]:
             return entry.node not in silent or _follows(entry, taking, pause)
         return entry.reason in TOLD_TO_GO or entry in taking
 
-    return [entry for entry in found if not is_asked(entry)]
+    return [entry for entry in found if entry.at > since and not (asking and is_asked(entry))]
 
 
-def _without_relief(found: list["Entry"], cluster: "Cluster") -> list["Entry"]:
-    """A demoted master left to a fit node, once; that one does not ask."""
+def _without_relief(found: list["Entry"], since: float, cluster: "Cluster") -> list["Entry"]:
+    """A demoted master left to a fit node, once since then; that one does not ask."""
     fit = [one for one in found if one.reason == Reason.PEER_BOWED_OUT and not cluster.nodes[one.node].told]
     left = [one for one in found if one.reason == Reason.STEPPED_DOWN and cluster.nodes[one.node].told]
-    relieved = [one for one in left if _follows(one, fit, 1.0)]
+    relieved = [one for one in left if one.at > since and _follows(one, fit, 1.0)]
     return [one for one in found if one not in (*fit, *relieved)] if len(relieved) == 1 else found
 
 
