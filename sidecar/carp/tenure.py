@@ -167,7 +167,7 @@ class Standby:
     __slots__ = ("_masters", "_wary_until", "heard", "left_alone", "lot", "takeover")
 
     def __init__(self, families: Iterable[Family], now: float, lot: float = 0.0, wary: float = 0.0) -> None:
-        """``lot``: the part of the longest wait by which this backup is behind others who have heard the same; ``wary``:
+        """``lot``: the part of the longest wait by which it is behind others who have heard the same; ``wary``:
         seconds in which it does not follow carp-sidecar's invitations."""
         self.heard = dict.fromkeys(families, now)
         self.lot = lot
