@@ -10,7 +10,7 @@ from sidecar.carp.conflicts import ConflictKind, describe
 from sidecar.carp.constants import MICROSECONDS
 from sidecar.carp.effects import State
 from sidecar.kube.wire import Happening, Notice, VhostNotice
-from sidecar.ops.view import Role, health, iso, role_of
+from sidecar.ops.view import Role, health, iso, role_of, since_of
 from sidecar.report import VhostReport
 
 _ALONE: Final = 3
@@ -81,7 +81,7 @@ class Chronicle:
         """When it became what it is."""
         vhid, since = report.status.config.vhid, report.status.since
         if self._since.get(vhid, (-1.0, ""))[0] != since:
-            self._since[vhid] = (since, iso(report.wall - (report.now - since)) if since else "")
+            self._since[vhid] = (since, since_of(report) or "")
         return self._since[vhid][1]
 
     def follow(self, reports: Sequence[VhostReport]) -> None:

@@ -14,6 +14,7 @@ from typing import Final
 NET_BIND_SERVICE, NET_ADMIN, NET_RAW, IPC_LOCK = 10, 12, 13, 14
 NEEDED: Final = frozenset({NET_ADMIN, NET_RAW})
 """To renew the lease, and to open the wire again when the carpdev was made anew: both for as long as it runs."""
+_NAMES: Final = {"CAP_NET_ADMIN": NET_ADMIN, "CAP_NET_RAW": NET_RAW}
 _VERSION_3: Final = 0x20080522
 _PR_SET_DUMPABLE, _PR_CAPBSET_READ, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS, _PR_CAP_AMBIENT = 4, 23, 24, 38, 47
 _PR_CAP_AMBIENT_CLEAR_ALL: Final = 4
@@ -42,6 +43,7 @@ def _keep_only(libc: ctypes.CDLL, kept: int) -> list[str]:
     sets = (ctypes.c_uint32 * 6)()
     if libc.capget(header, sets):
         return [f"capabilities not laid down ({os.strerror(ctypes.get_errno())})"]
+    lacking = [name for name, number in _NAMES.items() if not sets[1] >> number & 1]
     for half in (0, 3):
         mine = kept >> (32 if half else 0) & 0xFFFFFFFF
         sets[half] &= mine
@@ -49,4 +51,4 @@ def _keep_only(libc: ctypes.CDLL, kept: int) -> list[str]:
         sets[half + 2] = 0
     if libc.capset(header, sets):
         return [f"capabilities not laid down ({os.strerror(ctypes.get_errno())})"]
-    return []
+    return [f"{' and '.join(lacking)} missing: run as root, or grant what is missing"] if lacking else []

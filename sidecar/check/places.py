@@ -37,6 +37,9 @@ def _control(path: Path) -> Finding:
     if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
         fix = "make it writable for this user, or choose another with --control"
         return warning(f"control socket {path}", f"{folder} is not writable: status and resign would not work", fix)
+    if path.exists() and not path.is_socket():
+        fix = "remove it, or choose another with --control"
+        return warning(f"control socket {path}", "is there and no socket: status and resign would not work", fix)
     return ok(f"control socket {path}", "free")
 
 

@@ -224,7 +224,7 @@ def _buckets(histogram: Histogram) -> list[tuple[str, float]]:
 
 
 def _kubernetes(kubernetes: Mapping[str, object]) -> Iterator[Metric]:
-    """Nothing where Kubernetes is off."""
+    """No samples where Kubernetes is off."""
     errors = CounterMetricFamily(
         "carp_kubernetes_sync_errors_total",
         "Requests to the Kubernetes API that failed. None of them costs an address.",
@@ -237,11 +237,11 @@ def _kubernetes(kubernetes: Mapping[str, object]) -> Iterator[Metric]:
         value = kubernetes.get(key)
         if isinstance(value, int | float):
             family.add_metric([], float(value))
-            yield family
+        yield family
 
 
 def _ntp(ntp: Mapping[str, object]) -> Iterator[Metric]:
-    """Nothing where no server is watched; of a value that is not known there is no sample."""
+    """No samples where no server is watched; of a value that is not known there is no sample."""
     state = GaugeMetricFamily(
         "carp_ntp_state",
         "1 for the state the watched NTP server is in, 0 for the others; nothing while none is watched.",

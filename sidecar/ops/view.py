@@ -22,6 +22,8 @@ SELF: Final = "self"
 TICK_GRACE: Final = 1.0
 """Seconds that a deadline may be overdue before the loop counts as stuck, or three intervals where they are longer."""
 _TICK_INTERVALS: Final = 3
+_SAME_MOMENT: Final = 1.0
+"""Seconds by which the clock may have been slewed since a transition before its time is not believed any more."""
 _DRAIN: Final = "drain"
 """The cause of demotion that says that this pod or node will soon be replaced."""
 _FAULTS: Final = {Reason.CARPDEV_DOWN, Reason.ADDRESSES_FAILED}
@@ -174,7 +176,7 @@ def _vhost_view(report: VhostReport) -> VhostView:
         "vhid": config.vhid,
         "interface": report.interface,
         "state": status.state.value,
-        "since": iso(report.wall - (report.now - status.since)) if status.since else None,
+        "since": since_of(report),
         "reason": status.reason,
         "advbase": config.advbase,
         "advskew": config.advskew,
@@ -191,6 +193,15 @@ def _vhost_view(report: VhostReport) -> VhostView:
         "conflicts": [_conflict_view(conflict, report) for conflict in report.conflicts],
         "keys": {str(number): count for number, count in report.counters.by_key.items()},
     }
+
+
+def since_of(report: VhostReport) -> str | None:
+    """When it became what it is: to the millisecond as its last transition has it, unless the clock was set since."""
+    if not report.status.since:
+        return None
+    began = report.wall - (report.now - report.status.since)
+    told = report.transitions[-1].at if report.transitions else began
+    return iso(told if abs(told - began) < _SAME_MOMENT else began)
 
 
 def holds_all(report: VhostReport) -> bool:

@@ -11,11 +11,13 @@ from sidecar.settings.table import CONFIG, default_of, env_name
 def control_path(flag: str | None, environ: Mapping[str, str]) -> Path:
     """The control socket: flag, else ``CARP_CONTROL``, else the file of ``CARP_CONFIG``, else the default.
 
-    ``ConfigErrors`` for a variable that cannot be used. A file that cannot be used means the default: the daemon
-    goes on when its file becomes invalid, and whoever looks after it must reach it then.
+    ``ConfigErrors`` for an empty flag or a variable that cannot be used. A file that cannot be used means the default:
+    the daemon goes on when its file becomes invalid, and whoever looks after it must reach it then.
     """
-    if flag is not None:
+    if flag:
         return Path(flag)
+    if flag is not None:
+        raise ConfigErrors([config_error("--control", flag, Refusal("is empty", "give the path of the socket"))])
     key = env_name("control")
     if (given := environ.get(key)) is not None:
         try:

@@ -96,7 +96,8 @@ def _layer(path: Path, content: dict[object, object]) -> Layer:
 def _vhosts(given: object, spell: Spell) -> tuple[list[dict[str, object]] | None, list[ConfigError]]:
     """The entries of `vhosts:`, without their unknown keys, and what is wrong with them; None when they are no list."""
     if not isinstance(given, list) or not given:
-        refusal = Refusal("must be a list of virtual hosts", "write entries like `- vhid: 1` below vhosts:")
+        rule = "must be a list of virtual hosts" if given != [] else "is a list without a virtual host"
+        refusal = Refusal(rule, "write entries like `- vhid: 1` below vhosts:")
         return None, [config_error(spell(VHOSTS), given, refusal)]
     entries: list[dict[str, object]] = []
     problems: list[ConfigError] = []

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from sidecar.errors import ConfigError
-from sidecar.settings.table import CONFIG, SHORT_KEYS, VHOSTS, env_name
+from sidecar.settings.table import CONFIG, PREFIX, SHORT_KEYS, VHOSTS, env_name
 
 MASKED: Final = "***"
 ABSENT: Final = "(not given)"
@@ -62,6 +62,8 @@ def unknown_key(
     fix = f"did you mean {spell(meant)}?" if meant else f"remove it, or use one of: {', '.join(known)}"
     if key.lower() == VHOSTS and VHOSTS not in known:
         fix = f"write it into the file of {env_name(CONFIG)}"
+    elif key in SHORT_KEYS:
+        fix = "it is one of the process, which has it once: move it out of vhosts:"
     return ConfigError(_printable(name), MASKED if _SECRET_NAME.search(key) else shown(value), "is not a setting", fix)
 
 
@@ -69,6 +71,7 @@ def _meant(key: str, known: Sequence[str]) -> str | None:
     """The known key that looks most like this one, if any does; a secret belongs into the file of passphrases."""
     from difflib import get_close_matches
 
+    key = key.replace("-", "_").removeprefix(PREFIX.lower())
     looks = get_close_matches(key, known, n=1, cutoff=0.65)
     begins = [one for one in known if key.startswith(f"{one}_")]
     secret = [one for one in known if one == "passphrase_file" and _SECRET_NAME.search(key)]

@@ -35,6 +35,10 @@ class Options:
 
 def read_options(args: argparse.Namespace) -> Options:
     """``ConfigError`` for the first that cannot be used."""
+    for key in ("interface", "pcap", "passphrase_file"):
+        if getattr(args, key) == "":
+            flag = f"--{key.replace('_', '-')}"
+            raise ConfigError(flag, "''", "is empty", "give a name, or leave it out")
     passphrases = args.passphrase_file
     return Options(
         interface=None if args.interface is None else str(args.interface),

@@ -3,6 +3,8 @@
 import time
 from subprocess import CompletedProcess
 
+import pytest
+
 from sidecar.lab.services import start_chrony
 from tests import rivals
 from tests.netns.group import V4, VHID, Group, Member, until
@@ -124,6 +126,12 @@ def test_a_place_that_cannot_work_is_named(group: Group) -> None:
     member.node.ip("link set eth0 down")
     down = check(member, "--seconds", "0", CARP_INTERFACE="eth0")
     assert any("it is down or has no carrier" in line for line in found(down, "problem"))
+
+
+@pytest.mark.parametrize("place", ["/run", "/run/passphrase"])
+def test_a_control_socket_where_something_else_is_is_worth_a_warning(group: Group, place: str) -> None:
+    done = check(group.add(), "--seconds", "0", CARP_CONTROL=place)
+    assert any(line.startswith(f"control socket {place}: is there and no socket") for line in found(done, "warning"))
 
 
 def test_a_stranger_that_has_the_address_is_a_problem_and_the_master_is_none(pair: Group) -> None:

@@ -162,6 +162,16 @@ def test_a_signal_to_end_is_an_orderly_end(pair: Group, number: int, role: str) 
     assert not member.node.path(CONTROL).exists()
 
 
+@pytest.mark.parametrize("output", ["<&- >&- 2>&-", ">/dev/full 2>&1"])
+def test_a_daemon_that_can_say_nothing_serves_and_leaves_with_0(group: Group, output: str) -> None:
+    member = group.add()
+    member.prefix = ["sh", "-c", f'exec "$@" {output}', "sh"]
+    member.start()
+    group.wait_for_owner(member)
+    assert member.state() == "MASTER"
+    assert member.stop() == 0
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1])
 def test_a_signal_during_the_start_waits_until_somebody_listens(group: Group, number: int) -> None:
     """The default would leave what was made, or end a master by SIGHUP."""

@@ -52,6 +52,15 @@ def test_what_root_was_given_beyond_the_network_is_laid_down_in_every_thread(gro
     assert child["NoNewPrivs"] == "1"
 
 
+def test_who_lacks_the_rights_is_told_which_and_left_with_1(group: Group) -> None:
+    member = group.add()
+    member.prefix = ["setpriv", "--bounding-set=-all", "--"]
+    member.start()
+    assert member.daemon is not None
+    assert member.daemon.wait(10.0) == 1
+    assert "CAP_NET_ADMIN and CAP_NET_RAW missing: run as root" in member.said()
+
+
 # -------------------------------------------------------------------------------------------------------- system calls
 
 

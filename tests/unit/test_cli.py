@@ -205,6 +205,12 @@ def test_clients_refuse_a_control_socket_that_cannot_be(
     assert "CARP_CONTROL=relative: must be an absolute path" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("name", ["status", "resign", "maintenance"])
+def test_an_empty_control_socket_is_told_as_that(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main([name, *(["on"] if name == "maintenance" else []), "--control", ""]) == 78
+    assert capsys.readouterr().err == "carp-sidecar: --control=: is empty; give the path of the socket\n"
+
+
 LISTING = """
 import json, sys
 from sidecar.cli import main

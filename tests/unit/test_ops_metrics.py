@@ -57,8 +57,11 @@ class Node:
             Sources("1.2.3", lambda: self.reports, lambda: self.ntp, lambda: self.failed, lambda: self.kubernetes)
         )
 
+    def text(self) -> str:
+        return self._metrics.render().decode()
+
     def scrape(self) -> dict[str, Metric]:
-        return {family.name: family for family in text_string_to_metric_families(self._metrics.render().decode())}
+        return {family.name: family for family in text_string_to_metric_families(self.text())}
 
     def samples(self) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
         return {
@@ -175,6 +178,15 @@ def test_kubernetes_is_counted_only_where_it_is_told(node: Node) -> None:
     node.kubernetes = {"enabled": True, "errors": 3, "lag_s": 1.5}
     assert node.value("carp_kubernetes_sync_errors_total") == 3
     assert node.value("carp_kubernetes_sync_lag_seconds") == 1.5
+
+
+def test_every_name_is_explained_even_while_there_is_nothing_to_measure(node: Node) -> None:
+    """Whoever looks for a name finds it, on the smallest node: no Kubernetes, no NTP server, nothing ever demoted."""
+    node.reports, node.ntp = [report()], None
+    shown = node.text()
+    names = {name.removesuffix("_bucket") for name in NAMES if not name.endswith(("_sum", "_count", "_created"))}
+    names |= {"carp_kubernetes_sync_errors_total", "carp_kubernetes_sync_lag_seconds"}
+    assert {name for name in names if f"# TYPE {name} " not in shown} == set()
 
 
 def test_several_virtual_hosts_stand_side_by_side(node: Node) -> None:

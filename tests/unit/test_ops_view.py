@@ -56,6 +56,18 @@ def test_since_is_wall_time_in_utc_with_milliseconds() -> None:
     assert view.iso(1_795_000_000.0456) == "2026-11-18T11:06:40.045Z"
 
 
+def test_since_is_to_the_millisecond_what_the_last_transition_says() -> None:
+    """It is written down a moment after the election decided, when the addresses have moved."""
+    moved = transition(99.998, State.BACKUP, State.MASTER, Reason.MASTER_DOWN)
+    vhost = vhost_of(State.MASTER, since=NOW - 100.001, transitions=(moved,))
+    assert vhost["since"] == vhost["transitions"][-1]["at"]
+
+
+def test_since_follows_a_clock_that_was_set_after_the_transition() -> None:
+    before_ntp = transition(1e9, State.BACKUP, State.MASTER, Reason.MASTER_DOWN)
+    assert vhost_of(State.MASTER, since=NOW - 100.5, transitions=(before_ntp,))["since"] == "2026-11-18T11:04:59.500Z"
+
+
 def test_since_is_null_before_the_first_state() -> None:
     assert vhost_of(State.INIT, "not started", since=0.0)["since"] is None
 

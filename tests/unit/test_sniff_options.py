@@ -107,6 +107,12 @@ def test_an_interface_that_is_not_there_is_told_with_those_that_are() -> None:
         main(arguments(interface="eth99"))
 
 
+@pytest.mark.parametrize("key", ["interface", "pcap", "passphrase_file"])
+def test_an_empty_name_is_told_as_that_and_nothing_is_read(key: str) -> None:
+    with pytest.raises(ConfigError, match=f"^--{key.replace('_', '-')}='': is empty"):
+        read_options(arguments(**{key: ""}))
+
+
 def test_keys_do_not_print(tmp_path: Path) -> None:
     file = tmp_path / "passphrases"
     file.write_bytes(b"verysecret\n")
