@@ -67,6 +67,7 @@ MUTANTS = (
     Mutant(E, "self._lots.needed = True\n", "pass\n"),
     Mutant(E, "if self._ledger.total:\n            self._mastership.step_down_by(now + ASK_AGAIN)", "if False:\n            pass"),
     Mutant(T, "return speaker is Speaker.CARP_SIDECAR and now < self._wary_until", "return False"),
+    Mutant(T, "return self.handover is None and self.holds_since <= now < self.holds_since + CROSSING", "return False"),
     Mutant(T, "return event.family is not self.tie_family or not event.outranks", "return False"),
     Mutant(P, "if not peer.left:\n            peer.advbase", "if True:\n            peer.advbase"),
     Mutant(F, "if ticks <= self._heard or self.has_sent(ticks, counter):", "if self.has_sent(ticks, counter):"),
