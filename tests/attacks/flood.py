@@ -129,7 +129,7 @@ class Pair:
             sent / took,
             len([one for one in self.watch.changes[since:] if one.address == ADDRESS]),
             median(gaps),
-            quantiles(gaps, n=100)[-1] if len(gaps) > 20 else max(gaps),
+            quantiles(gaps, n=100, method="inclusive")[-1] if len(gaps) > 20 else max(gaps),
             max(gaps),
             max(gaps) + interval,
             max(one.cpu for one in used) / took,

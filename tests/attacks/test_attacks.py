@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from tests.attacks.catalogue import ARP
+from tests.attacks.measure import README, SUMMARY, summary
 from tests.attacks.products import PRODUCTS, Keepalived, Product, Ucarp
 from tests.attacks.stage import wage_all
-from tests.attacks.table import column, fallen, lasting, read, simulated
+from tests.attacks.table import PAGE, column, fallen, lasting, read, simulated
 
 OTHERS: list[Product] = [Ucarp(), Keepalived(2, authentication=True), Keepalived(3)]
 
@@ -33,3 +34,9 @@ def test_the_simulated_kernels_fall_as_the_page_says() -> None:
 def test_the_page_shows_the_products_in_their_order() -> None:
     order = [*(one.title for one in PRODUCTS), *simulated()]
     assert [one for one in order if one in read()] == list(read())
+
+
+def test_the_readme_says_of_a_flood_what_the_page_says() -> None:
+    said = SUMMARY.search(README.read_text())
+    assert said is not None
+    assert said[0] == f"{said[1]}{summary(PAGE.read_text())}{said[2]}"
