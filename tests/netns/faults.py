@@ -165,6 +165,17 @@ def mute(member: Member, *, heal: bool = False) -> None:
     _drop_at_port(member, "ingress", heal=heal)
 
 
+def speechless(member: Member, *, heal: bool = False) -> None:
+    """The node's own kernel refuses to send advertisements (ENOBUFS), and nothing else."""
+    if heal:
+        member.node.run(["tc", "qdisc", "del", "dev", "eth0", "clsact"], check=True)
+        return
+    member.node.run(["tc", "qdisc", "add", "dev", "eth0", "clsact"], check=True)
+    carp = "4,48 0 0 23,21 0 1 112,6 0 0 2,6 0 0 0"  # TC_ACT_SHOT for IP protocol 112, else TC_ACT_OK
+    drop = ["tc", "filter", "add", "dev", "eth0", "egress", "bpf", "da", "bytecode", carp]
+    member.node.run(drop, check=True)
+
+
 def _drop_at_port(member: Member, side: str, *, heal: bool) -> None:
     """At the switch's port, where the node sees nothing of it."""
     switch, port = member.node.network.switch, member.node.port

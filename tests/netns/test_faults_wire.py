@@ -8,12 +8,14 @@ from collections.abc import Iterator
 import pytest
 
 from tests.netns.asker import Asker
-from tests.netns.faults import changes, deaf, mute, overflow, stopped, storm_of_routes
+from tests.netns.faults import changes, deaf, mute, overflow, speechless, stopped, storm_of_routes
 from tests.netns.group import SLACK, V4, Group, Member, until
 from tests.netns.time_server import TimeServer
 
 LEASE = 3.0
 """Seconds, at advbase 1."""
+LOST_MOST = 5
+"""Of fifty a second: a lease may end before the other one's patience."""
 
 
 def own_interface(member: Member) -> str:
@@ -141,6 +143,29 @@ def test_a_master_that_says_nothing_costs_clients_no_more_than_a_cut_cable(group
         assert silence < LEASE + 1.0
         assert [at for at in asker.unanswered() if began + LEASE + 1.0 < at < healed - 0.1] == []
         group.wait_for_owner(first)
+
+
+def test_a_master_whose_advertisements_its_kernel_refuses_loses_the_address_to_its_lease(group: Group) -> None:
+    """Only one that left renews it. It serves again when nobody better is left, and three that leave forgive it."""
+    with asked(group, 24.0) as asker:
+        first, second = group.members
+        time.sleep(6.5)  # kernels make sure of new neighbours, which is test_cost's
+        began = time.monotonic()
+        speechless(first)
+        took = group.wait_for_owner(second)
+        two = group.longest_overlap(since=began)
+        until(lambda: first.vhost()["demotion"]["causes"] == {"senderr": 240}, 2, "it is demoted")
+        speechless(first, heal=True)
+        time.sleep(2.0)
+        assert group.owners() == {second.node.name}, "a backup says nothing, so it cannot show that it is well"
+        second.control("resign")
+        until(lambda: first.vhost()["demotion"]["total"] == 0, 9, "three advertisements forgive it")
+        asker.ended()
+        print(f"alone after {took:.2f} s, two owners for {1000 * two:.0f} ms, {len(asker.unanswered())} lost")
+        assert [one for one in changes(group, began, V4) if len(one) == 1] == [{second.node.name}, {first.node.name}]
+        assert took <= LEASE + 1.0
+        assert two <= 1.0
+        assert len(asker.unanswered()) <= LOST_MOST
 
 
 def test_a_master_that_hears_nothing_stays_the_only_owner_and_answers_again_when_it_hears(group: Group) -> None:
