@@ -28,6 +28,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "lab",
         help="a laboratory of real nodes on this machine",
         description="A laboratory of real nodes on this machine.",
+        allow_abbrev=False,
     )
     add_commands(parser)
     return parser
@@ -35,26 +36,30 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def add_commands(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(dest="lab_command", metavar="COMMAND", required=True)
-    demo = commands.add_parser("demo", help="build it, pull the plug on the master, report, tear down")
+
+    def add(name: str, text: str) -> argparse.ArgumentParser:
+        return commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.", allow_abbrev=False)
+
+    demo = add("demo", "build a lab, pull the plug on the master, report, tear down")
     add_plan(demo, rate=100.0)
     demo.add_argument(
         "--seconds", type=between(float, 1, 10), default=2.0, help="to watch before and after each event (1-10)"
     )
     demo.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
-    up = commands.add_parser("up", help="build a lab and leave it running")
+    up = add("up", "build a lab and leave it running")
     add_plan(up, rate=10.0)
     up.add_argument("--no-wait", action="store_true", help="return before the first master is elected")
-    status = commands.add_parser("status", help="how every node stands, and whom the client hears")
+    status = add("status", "how every node stands, and whom the client hears")
     status.add_argument("--json", action="store_true", help="for programs")
-    commands.add_parser("watch", help="the same, live, until Ctrl-C")
-    fail = commands.add_parser("fail", help="break a node")
+    add("watch", "how every node stands, live, until Ctrl-C")
+    fail = add("fail", "break a node")
     fail.add_argument("node", metavar="NODE")
     fail.add_argument("--how", choices=HOWS, default="power", help="default: power")
-    commands.add_parser("heal", help="undo what was done to a node").add_argument("node", metavar="NODE")
-    run = commands.add_parser("exec", help="run a command on a node (also on client, upstream)")
+    add("heal", "undo what was done to a node").add_argument("node", metavar="NODE")
+    run = add("exec", "run a command on a node (also on client, upstream)")
     run.add_argument("node", metavar="NODE")
     run.add_argument("argv", nargs=argparse.REMAINDER, metavar="-- COMMAND")
-    commands.add_parser("down", help="remove the lab; also after a crash, also if there is none")
+    add("down", "remove the lab; also after a crash, also if there is none")
 
 
 def add_plan(parser: argparse.ArgumentParser, rate: float) -> None:
@@ -151,11 +156,9 @@ def status(args: argparse.Namespace, state: State) -> int:
     if args.json:
         print(json.dumps(found, indent=2))
         return 0
-    from rich.console import Console
+    from sidecar.lab.view import show
 
-    from sidecar.lab.view import render
-
-    Console().print(render(found))
+    show(found)
     return 0
 
 

@@ -1,21 +1,31 @@
 """How a lab's state looks to a person: one table of nodes, one line about the client. Pure."""
 
+import os
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich import box
-from rich.console import Group
+from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
 Status = Mapping[str, Any]
-COLUMNS = {"node": 5, "machine": 8, "role": 6, "advskew": 8, "demoted": 7, "NTP": 5, "address": 24}  # least widths
+COLUMNS = {"node": 5, "machine": 7, "role": 6, "advskew": 7, "demoted": 7, "NTP": 5, "address": 11}  # least widths
+READABLE = 120
+"""Columns where there is no terminal: what is kept in a file or sent on is not cut off."""
 COLOURS = {"MASTER": "bold green", "BACKUP": "cyan", "INIT": "yellow"}
+
+
+def show(status: Status) -> None:
+    """The picture on standard output."""
+    width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else READABLE
+    Console(width=width).print(render(status))
 
 
 def render(status: Status) -> Group:
     """The whole picture of `lab status` and `lab watch`."""
-    table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False, collapse_padding=True)
     for column, least in COLUMNS.items():
         table.add_column(column, overflow="fold", min_width=least)
     for node in status["nodes"]:

@@ -45,6 +45,14 @@ def test_every_command_explains_itself(name: str, capsys: pytest.CaptureFixture[
     assert capsys.readouterr().out.startswith(f"usage: carp-sidecar {name}")
 
 
+@pytest.mark.parametrize("name", ["demo", "up", "status", "watch", "fail", "heal", "exec", "down"])
+def test_every_command_of_the_laboratory_explains_itself(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["lab", name, "--help"]) == 0
+    usage, _, text = capsys.readouterr().out.partition("\n\n")
+    assert usage.startswith(f"usage: carp-sidecar lab {name}")
+    assert text.partition("\n\n")[0].endswith(".")
+
+
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["--help"]) == 0
     told = capsys.readouterr().out
@@ -71,6 +79,7 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
         ["sniff", "--interface", "lo", "--pcap", "x"],
         ["lab"],
         ["lab", "fail"],
+        ["lab", "fail", "node1", "--ho", "link"],
     ],
     ids=" ".join,
 )
