@@ -16,9 +16,10 @@ from sidecar.carp.config import Config
 from sidecar.carp.effects import Effect, State
 from sidecar.carp.election import Election
 from sidecar.carp.events import Event
-from tests.sim.invariants import BrokenPromiseError, Promises
+from tests.sim.invariants import Promises
 from tests.sim.network import FAIR, Network, Weather
 from tests.sim.node import Machine, Node
+from tests.sim.promise import BrokenPromiseError
 from tests.sim.wire import Message
 
 DEADLINE = on.DeadlineReached()

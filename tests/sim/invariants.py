@@ -30,20 +30,11 @@ from tests.sim.arithmetic import (
 from tests.sim.causes import CAUSES
 from tests.sim.node import Node
 from tests.sim.picture import Scene, gaps, overlaps
+from tests.sim.promise import promise
 from tests.sim.questions import unasked, was_asked_lately
 
 if TYPE_CHECKING:
     from tests.sim.cluster import Cluster
-
-
-class BrokenPromiseError(AssertionError):
-    """What was promised, and what happened instead."""
-
-
-def promise(kept: object, number: int, text: str) -> None:
-    """Raise when a promise is broken."""
-    if not kept:
-        raise BrokenPromiseError(f"promise {number}: {text}")
 
 
 # -- what holds at every step

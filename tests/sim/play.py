@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from tests.sim.draw import DAY, draw
 from tests.sim.fates import Fates
-from tests.sim.invariants import BrokenPromiseError
+from tests.sim.promise import BrokenPromiseError
 from tests.sim.script import Script
 from tests.sim.shrink import shrink
 

@@ -7,6 +7,7 @@ import os
 
 import pytest
 
+from tests.sim.compiled import HOT, sources
 from tests.sim.draw import SORTS, draw
 from tests.sim.play import NODE_DAYS, failure_of, play, play_seed
 from tests.sim.script import FOREIGN, Happening, Script
@@ -36,6 +37,10 @@ def test_every_sort_of_group_is_among_the_first_stories() -> None:
     assert len(set(kinds)) >= len(SORTS) - same
     assert {member.kind for group in groups if group.secret for member in group.members} == {"ours", *FOREIGN}
     assert {group.strict for group in groups if group.attacker} == {True, False}
+
+
+def test_what_is_compiled_for_a_long_run_is_there() -> None:
+    assert {f"tests/sim/{name}.py" for name in HOT} <= {str(path) for path in sources()}
 
 
 def test_the_same_seed_is_the_same_story_with_the_same_end() -> None:
