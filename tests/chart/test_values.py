@@ -36,8 +36,9 @@ WRONG = {
     "/terminationGracePeriodSeconds": ("--set", "terminationGracePeriodSeconds=1"),
 }
 UNFIT = {
-    "vhid: 10 on eth0 is there twice": (
-        *("--set", "carp.vhid=null,carp.addresses=null,carp.interface=eth0"),
+    "carp.vhosts[1].vhid: 10 is there twice": (
+        *("--set", "carp.vhid=null,carp.addresses=null"),
+        *("--set", "carp.vhosts[0].interface=eth0,carp.vhosts[1].interface=eth1"),
         *("--set", "carp.vhosts[0].vhid=10,carp.vhosts[1].vhid=10"),
         *("--set", "carp.vhosts[0].addresses={192.0.2.1},carp.vhosts[1].addresses={192.0.2.2}"),
     ),
@@ -46,6 +47,9 @@ UNFIT = {
         *("--set", "carp.vhosts[0].addresses={192.0.2.1},carp.vhosts[1].addresses={192.0.2.1/24}"),
     ),
     "set together with carp.vhosts": ("--set", "carp.vhosts[0].vhid=1,carp.vhosts[0].addresses={192.0.2.1}"),
+    "carp.addresses: 127.0.0.1 is unspecified, loopback": ("--set", "carp.addresses={127.0.0.1}"),
+    "carp.addresses: ff02::1 is": ("--set", "carp.addresses={192.0.2.10,ff02::1}"),
+    "carp.lease: 1 s, and the address would expire": ("--set", "carp.lease=1"),
     "carp.advskew: with advbase 0": ("--set", "carp.advbase=0"),
     "passphrase.generate": ("--set", "passphrase.generate=true"),
     "passphrase.existingSecret: required": ("--set", "passphrase.existingSecret="),
@@ -56,6 +60,7 @@ UNFIT = {
     "sidecar.readiness: with role": ("--set", "kubernetes.enabled=false"),
     "tolerations": ("--set", "tolerations[0].operator=Exists"),
     "sidecar.extraEnv: CARP_NODE": ("--set", "sidecar.extraEnv[0].name=CARP_NODE"),
+    "sidecar.extraEnv: CARP_VHID": ("--set", "sidecar.extraEnv[0].name=CARP_VHID"),
     "serviceAccount.name: required": ("--set", "serviceAccount.create=false"),
 }
 

@@ -21,13 +21,16 @@
 {{- $taken := dict -}}
 {{- range $index, $vhost := include "carp.vhosts" . | fromYamlArray }}
 {{- $where := ternary (printf "carp.vhosts[%d]" $index) "carp" (not (empty $carp.vhosts)) }}
-{{- $place := printf "%v on %s" $vhost.vhid (default "the same interface" $vhost.interface) }}
-{{- if and $vhost.vhid (hasKey $seen $place) }}
-{{- $wrong = append $wrong (printf "%s.vhid: %s is there twice; each virtual host of an interface needs its own vhid" $where $place) }}
+{{- $vhid := toString $vhost.vhid }}
+{{- if and $vhost.vhid (hasKey $seen $vhid) }}
+{{- $wrong = append $wrong (printf "%s.vhid: %s is there twice, and a daemon has each once, also on two interfaces; give it another vhid, or a release of its own" $where $vhid) }}
 {{- end }}
-{{- $_ := set $seen $place true }}
+{{- $_ := set $seen $vhid true }}
 {{- range $vhost.addresses }}
 {{- $plain := splitList "/" . | first }}
+{{- if regexMatch "^(0[.]0[.]0[.]0|255[.]255[.]255[.]255|127[.].*|22[4-9][.].*|23[0-9][.].*|::1?|[fF][fF].*)$" $plain }}
+{{- $wrong = append $wrong (printf "%s.addresses: %s is unspecified, loopback, multicast or broadcast; give an address that one host can have" $where $plain) }}
+{{- end }}
 {{- if hasKey $taken $plain }}
 {{- $wrong = append $wrong (printf "%s.addresses: %s is there twice; an address belongs to one virtual host" $where $plain) }}
 {{- end }}
@@ -37,6 +40,10 @@
 {{- if hasKey $vhost "advbase" }}{{ $advbase = toString $vhost.advbase }}{{ end }}
 {{- if and (eq $advbase "0") (has (toString (default "auto" $vhost.advskew)) (list "auto" "0")) }}
 {{- $wrong = append $wrong (printf "%s.advskew: with advbase 0 the interval is advskew/256 s; give 1-254" $where) }}
+{{- end }}
+{{- $lease := toString (default "auto" $vhost.lease) }}
+{{- if and (regexMatch "^[1-9]" $lease) (le (int $lease) (int $advbase)) }}
+{{- $wrong = append $wrong (printf "%s.lease: %s s, and the address would expire between two advertisements (advbase %s s); give more, 0 for no lease, or auto" $where $lease $advbase) }}
 {{- end }}
 {{- end }}
 {{- if and .Values.passphrase.existingSecret .Values.passphrase.generate }}
@@ -77,7 +84,7 @@
 {{- end }}
 {{- end }}
 {{- range .Values.sidecar.extraEnv }}
-{{- if has .name (list "CARP_CONFIG" "CARP_NODE" "CARP_KUBERNETES" "CARP_HTTP" "POD_NAME" "POD_NAMESPACE" "POD_UID" "HOST_IP") }}
+{{- if or (has .name (list "CARP_CONFIG" "CARP_NODE" "CARP_KUBERNETES" "CARP_HTTP" "POD_NAME" "POD_NAMESPACE" "POD_UID" "HOST_IP")) (regexMatch "^CARP_(INTERFACE|VHID|ADDRESSES|PASSPHRASE_FILE|ADVBASE|ADVSKEW|PREEMPT|PEERS|MAC|REPLAY|DIALECT|LEASE)$" .name) }}
 {{- $wrong = append $wrong (printf "sidecar.extraEnv: %s is set by the chart; use the values instead" .name) }}
 {{- end }}
 {{- end }}
