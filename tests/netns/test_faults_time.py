@@ -66,6 +66,8 @@ def test_stopped_for_seven_seconds_and_woken_it_moves_once_each_way(pair: Group,
         pair.wait_for_owner(first)
         until(lambda: bool(adverts(seen)), 2, "somebody speaks")
         time.sleep(3.0)
+    stopped_two, woken_two = (1000 * pair.longest_overlap(since=one) for one in (began, woken))
+    print(f"two owners for {stopped_two:.1f} ms, after waking {woken_two:.1f} ms")
     assert owned(pair, began) == [(second.node.name,), (first.node.name,)]
     assert pair.longest_overlap(since=woken) < SLACK
     assert {source for _, source in adverts(seen)[1:]} == {first.node.ipv4}
