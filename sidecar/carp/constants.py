@@ -16,7 +16,6 @@ AUTHLEN: Final = 7
 TTL: Final = 255
 HEADER_LENGTH: Final = 36
 """Bytes of a CARP header, which is the whole payload."""
-DIGEST_LENGTH: Final = 20
 KEY_LENGTH: Final = 19
 """Bytes of a passphrase that every implementation can use: a 20-byte field that keeps its terminator."""
 

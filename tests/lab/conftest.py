@@ -122,10 +122,13 @@ def ordinary() -> Person:
         return Person()  # this whole test run is an ordinary user's, in its user namespace
     real = ["setpriv", f"--reuid={NOBODY_IN_PARTICULAR}", f"--regid={NOBODY_IN_PARTICULAR}", "--clear-groups"]
     powerless = ["setpriv", "--bounding-set=-all,+setfcap", "--inh-caps=-all", "--ambient-caps=-all"]
-    probe = "import os, subprocess, rich, yaml; raise SystemExit(subprocess.call(['unshare', '-Urnpf', 'true']))"
+    probe = (  # the servers that `make setup` unpacked may lie in a home that is closed to others
+        "import shutil, subprocess, rich, yaml; shutil.which('chronyd') or exit('cannot run chronyd');"
+        "raise SystemExit(subprocess.call(['unshare', '-Urnpf', 'true']))"
+    )
     candidates = [Person(python=sys.executable)] if not may_unshare() else []
     candidates += [Person([*real, "env"], python) for python in (sys.executable, "/usr/bin/python3")]
-    candidates += [Person([*powerless, "env"])]  # the checkout is root's alone: root without powers
+    candidates += [Person([*powerless, "env"])]  # the checkout or the servers are root's alone: root without powers
     said = ""
     for person in candidates:
         tried = subprocess.run(

@@ -1,9 +1,9 @@
 """Tells the members that a rollout comes, and waits until all are Ready, so that they are replaced one at a time.
 
 Arguments: namespace, DaemonSet, release, seconds at most, seconds without one more of them Ready. Who can be Ready is
-so soon after it was told; who is not then has a dead node, or no time, and is not waited for. Fails open: whatever
-happens, the upgrade goes on. The annotation is not the one that Helm writes: a field of two owners would end an upgrade
-in which this job did not succeed.
+so soon after it was told; who is not by then (its node is dead, its time is bad, it is under maintenance) is not waited
+for. Fails open: whatever happens, the upgrade goes on. The annotation is not the one that Helm writes: a field of two
+owners would end an upgrade in which this job did not succeed.
 """
 
 import sys
