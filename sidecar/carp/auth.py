@@ -113,8 +113,11 @@ class Authenticator:
 
     def verify(self, counter: int, digest: bytes) -> int | None:
         """The number of the key that made this digest, or None."""
-        packed = counter.to_bytes(8, "big")
+        return self.verify_packed(counter.to_bytes(8, "big"), digest)
+
+    def verify_packed(self, counter: bytes, digest: bytes) -> int | None:
+        """The same of the counter's bytes, as the wire has them."""
         for context in self._accepting:
-            if hmac.compare_digest(context.digest(packed), digest):
+            if hmac.compare_digest(context.digest(counter), digest):
                 return context.number
         return None

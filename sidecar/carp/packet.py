@@ -21,6 +21,10 @@ from typing import Final, NamedTuple
 from sidecar.carp.constants import AUTHLEN, BOW_OUT, HEADER_LENGTH, PROTOCOL, VERSION_AND_TYPE
 
 _HEADER: Final = Struct("!BBBBBBHQ20s")
+VHID: Final = 1
+COUNTER: Final = slice(8, 16)
+DIGEST: Final = slice(16, 36)
+"""Where they stand: what is forged by the ten thousand is refused before the rest is taken apart."""
 
 
 class Advertisement(NamedTuple):
@@ -69,7 +73,8 @@ def internet_checksum(data: bytes) -> int:
 
 def checksum_is_good(payload: bytes) -> bool:
     """Whether the sum over the 36 bytes alone is right (every implementation on IPv4; OpenBSD, FreeBSD on IPv6)."""
-    return internet_checksum(payload[:HEADER_LENGTH]) == 0
+    total = int.from_bytes(payload[:HEADER_LENGTH], "big")
+    return total % 0xFFFF == 0 and total != 0  # as ``internet_checksum``, without another call
 
 
 def pseudo_checksum_is_good(payload: bytes, source: bytes, destination: bytes) -> bool:

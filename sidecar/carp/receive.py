@@ -13,7 +13,15 @@ from sidecar.carp.config import Config, Family
 from sidecar.carp.constants import GROUP_V4, GROUP_V6, HEADER_LENGTH, TTL, VERSION
 from sidecar.carp.freshness import Freshness
 from sidecar.carp.impersonation import PAUSE
-from sidecar.carp.packet import Advertisement, checksum_is_good, decode, pseudo_checksum_is_good
+from sidecar.carp.packet import (
+    COUNTER,
+    DIGEST,
+    VHID,
+    Advertisement,
+    checksum_is_good,
+    decode,
+    pseudo_checksum_is_good,
+)
 
 
 class DropReason(StrEnum):
@@ -125,14 +133,15 @@ class Receiver:
         reason = check_form(datagram)
         if reason is not None:
             return reason
-        advertisement = decode(datagram.payload)
-        if advertisement.vhid != self._vhid:
+        payload = datagram.payload
+        if payload[VHID] != self._vhid:
             return DropReason.BADVHID
         if not self._is_for_us(datagram):
             return DropReason.BADADDR
-        key = self._authenticator.verify(advertisement.counter, advertisement.digest)
+        key = self._authenticator.verify_packed(payload[COUNTER], payload[DIGEST])
         if key is None:
             return DropReason.BADAUTH
+        advertisement = decode(payload)
         sealed = self._authenticator.read(advertisement.counter, key)
         if sealed is not None:
             if sealed.agrees_with(advertisement.advbase, advertisement.advskew, advertisement.demote):

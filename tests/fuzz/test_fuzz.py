@@ -119,7 +119,7 @@ class Fault(NamedTuple):
         Fault("carp/receive.py", "if len(payload) < HEADER_LENGTH:", "if not payload:"),
         Fault("net/wire.py", "if len(payload) < 2:", "if not payload:"),
         Fault("net/wire.py", " and len(frame) >= 34:", ":"),
-        Fault("carp/auth.py", "if hmac.compare_digest(context.digest(packed), digest):", "if digest[0] < 128:"),
+        Fault("carp/auth.py", "if hmac.compare_digest(context.digest(counter), digest):", "if digest[0] < 128:"),
         Fault("carp/freshness.py", "if ticks <= self._heard or self.has_sent(ticks, counter):", "if False:"),
         Fault("carp/receive.py", "if self._strict or self._is_impersonated(datagram.source, now):", "if False:"),
     ],
