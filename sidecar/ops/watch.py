@@ -114,8 +114,16 @@ def _lines(ask: Ask, view: StatusView, interval: float) -> None:
         for line in now:
             if line not in before:
                 print(f"{iso(time.time())} {line}", flush=True)
-        time.sleep(interval)
+        _pause_while_read(interval)
         before, now = now, _summary(ask)
+
+
+def _pause_while_read(seconds: float) -> None:
+    """BrokenPipeError as soon as nobody reads any more: what changes rarely is written rarely, and would never tell."""
+    output = select.poll()
+    output.register(sys.stdout, 0)
+    if output.poll(seconds * 1000):
+        raise BrokenPipeError
 
 
 def _summary(ask: Ask) -> list[str]:
@@ -129,6 +137,6 @@ def _objects(ask: Ask, view: StatusView, interval: float) -> None:
     """One object a line; none while the daemon does not answer."""
     print(json.dumps(view), flush=True)
     while True:
-        time.sleep(interval)
+        _pause_while_read(interval)
         with suppress(ControlError):
             print(json.dumps(ask()), flush=True)

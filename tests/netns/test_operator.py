@@ -13,7 +13,7 @@ import pytest
 
 from sidecar.carp.packet import internet_checksum
 from sidecar.lab.topology import Node
-from tests.netns.group import CONTROL, HTTP_PORT, KEYS, RACE, V4, VHID, VIPS, Group, until
+from tests.netns.group import COMMAND, CONTROL, HTTP_PORT, KEYS, RACE, V4, VHID, VIPS, Group, until
 from tests.netns.test_restore import host
 from tests.sim.replay import read, replay
 
@@ -60,6 +60,15 @@ def test_a_command_without_a_daemon_says_so_in_one_line(group: Group, command: t
     assert done.stderr == (
         f"carp-sidecar: no daemon at {CONTROL}: is `carp-sidecar run` running, and with this --control?\n"
     )
+
+
+@pytest.mark.parametrize("how", ["", "--json"])
+def test_a_watch_ends_when_nobody_reads_it_any_more_though_nothing_changes(pair: Group, how: str) -> None:
+    member = pair.members[0]
+    piped = f'{{ "$@" status --watch {how} 2>/run/said; echo "left with $?" >&2; }} | head -1'
+    done = member.node.run(["sh", "-c", piped, "sh", *COMMAND], env={"PYTHONPATH": str(Path.cwd())}, timeout=10)
+    assert ("MASTER" in done.stdout, done.stderr) == (True, "left with 1\n")
+    assert member.node.path("/run/said").read_text() == ""
 
 
 # ------------------------------------------------------------------------------------------------------------ resign
