@@ -1,4 +1,4 @@
-"""Half a minute of a master's advertisements, played in their own time after its power was cut: nobody believes them."""
+"""Half a minute of a master's advertisements, played in their own time after its power was cut: none is believed."""
 
 import itertools
 import socket
