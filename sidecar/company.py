@@ -10,6 +10,7 @@ import asyncio
 import logging
 import math
 from collections.abc import Callable
+from operator import attrgetter
 from time import monotonic
 from typing import Final
 
@@ -18,6 +19,7 @@ _EARLY: Final = 0.002
 """Seconds by which the loops' timers may be early: no plan is narrower, so nothing is done before its time."""
 
 Work = Callable[[], object]
+_latest: Final = attrgetter("latest")
 
 
 class Chore:
@@ -35,7 +37,10 @@ class Chore:
         """Do it between these moments (monotonic seconds), in place of what was planned before."""
         self.earliest = earliest
         self.latest = latest if latest - earliest > _EARLY else earliest + _EARLY
-        self._company.expect(self)
+        company = self._company
+        company.planned[self] = None
+        if not company.at_work:
+            company.look_ahead()
 
     def cancel(self) -> None:
         """Do not do it."""
@@ -50,11 +55,12 @@ class Company:
         self.due = math.inf
         """From when on a visit is worth it."""
         self.now = clock
-        self._planned: dict[Chore, None] = {}
+        self.planned: dict[Chore, None] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = math.inf
-        self._at_work = False
+        self._next_visit = math.inf
+        self.at_work = False
 
     def chore(self, name: str, work: Work) -> Chore:
         """Something to do, with a name for the log. Nothing is planned yet."""
@@ -73,22 +79,23 @@ class Company:
         chore.plan(now + least, now + most)
         return chore
 
-    def visit(self) -> None:
-        """An election has done its work, and something is due."""
+    def visit(self, again_at: float = math.inf) -> None:
+        """An election has done its work, and something is due. ``again_at``: when it is sure to come by, if it is."""
+        self._next_visit = again_at
         if self._loop is not None and self.due < math.inf:
             self.due = math.inf
             self._loop.call_soon(self._work)
 
-    def expect(self, chore: Chore) -> None:
-        """It was planned."""
-        self._planned[chore] = None
-        if not self._at_work:
-            self._look_ahead()
+    def miss(self) -> None:
+        """An election may not come by when it said."""
+        if self._next_visit < math.inf:
+            self._next_visit = math.inf
+            self.look_ahead()
 
     def forget(self, chore: Chore) -> None:
         """It is planned no more."""
-        if self._planned.pop(chore, chore) is None and not self._at_work:
-            self._look_ahead()
+        if self.planned.pop(chore, chore) is None and not self.at_work:
+            self.look_ahead()
 
     def _alone(self) -> None:
         self._timer, self._timer_at = None, math.inf
@@ -96,29 +103,31 @@ class Company:
 
     def _work(self) -> None:
         now = self.now()
-        self._at_work = True
-        due = [chore for chore in self._planned if chore.earliest <= now]
+        self.at_work = True
+        due = [chore for chore in self.planned if chore.earliest <= now]
         if len(due) > 1:
             due.sort(key=_latest)
         for chore in due:
             if chore.earliest <= now:  # none before it thought otherwise
-                del self._planned[chore]
+                del self.planned[chore]
                 try:
                     chore.work()
                 except Exception:  # noqa: BLE001 - whatever it was, the others and the elections go on
                     _log.exception("%s failed", chore.name)
-        self._at_work = False
-        self._look_ahead()
+        self.at_work = False
+        self.look_ahead()
 
-    def _look_ahead(self) -> None:
+    def look_ahead(self) -> None:
         """Set ``due`` and the timer as the plans are now.
 
         Later by less than timers are early anyway is not worth a new timer: the old one looks ahead again.
         """
         earliest = latest = math.inf
-        for chore in self._planned:
-            earliest = min(earliest, chore.earliest)
-            latest = min(latest, chore.latest)
+        for chore in self.planned:
+            if chore.earliest < earliest:  # noqa: PLR1730 - each second, and a third of the cost
+                earliest = chore.earliest
+            if chore.latest < latest and not chore.earliest <= self._next_visit <= chore.latest:
+                latest = chore.latest
         self.due = earliest
         if not self._timer_at <= latest < self._timer_at + _EARLY:
             self._set_timer(latest)
@@ -132,7 +141,3 @@ class Company:
                 self._loop = asyncio.get_running_loop()
             pause = latest - self.now()
             self._timer = self._loop.call_later(max(0.0, pause), self._alone)
-
-
-def _latest(chore: Chore) -> float:
-    return chore.latest

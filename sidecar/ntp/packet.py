@@ -91,7 +91,8 @@ def check(data: bytes, cookie: bytes) -> Reply | Refusal:
     """The reply to the question that carried `cookie`, or why it is none. Never raises.
 
     The source address and port are the connected socket's business. A longer datagram is a header with extension fields
-    (RFC 5905 §7.5), which we did not ask for and do not read.
+    (RFC 5905 §7.5), which we did not ask for and do not read. Who sent it comes before what it says: an unproven kiss
+    would let a stranger silence us. A kiss needs no time.
     """
     if len(data) < _HEADER.size:
         return Refusal.SHORT
@@ -99,22 +100,18 @@ def check(data: bytes, cookie: bytes) -> Reply | Refusal:
         data
     )
     leap, version, mode = first >> 6, first >> 3 & 7, first & 7
-    distances = delay / _SHORT_FORMAT, dispersion / _SHORT_FORMAT
-    refusal = _refusal(version, mode, stratum, refid, origin == cookie, transmit)
-    return refusal or Reply(leap, version, mode, stratum, poll, precision, *distances, refid, _age(reference, transmit))
-
-
-def _refusal(version: int, mode: int, stratum: int, refid: bytes, ours: bool, transmit: int) -> Refusal | None:
-    """Who sent it before what it says: an unproven kiss would let a stranger silence us. A kiss needs no time."""
     if not 1 <= version <= 4:
         return Refusal.VERSION
     if mode != _SERVER_MODE:
         return Refusal.MODE
-    if not ours:  # RFC 5905 §8: bogus, or the answer to an earlier question
+    if origin != cookie:  # RFC 5905 §8: bogus, or the answer to an earlier question
         return Refusal.ORIGIN
     if stratum == 0 and refid in _KISSES:
         return _KISSES[refid]
-    return None if transmit else Refusal.ZERO_TRANSMIT
+    if not transmit:
+        return Refusal.ZERO_TRANSMIT
+    distances = delay / _SHORT_FORMAT, dispersion / _SHORT_FORMAT
+    return Reply(leap, version, mode, stratum, poll, precision, *distances, refid, _age(reference, transmit))
 
 
 def _age(reference: int, transmit: int) -> float | None:

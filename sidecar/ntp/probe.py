@@ -2,9 +2,9 @@
 
 Law: one question at a time, one result a question, never faster than once a second, and nothing that the network does
 raises. Plain callbacks on the loop (asyncio's or uvloop's): a question is a chore, asked in company where there is
-any, and its answer comes while everything is warm. The socket is connected, so the kernel drops whatever comes from
-another address or port; after a miss it is opened anew, because the route, the server's address or our own may be
-others by now.
+any, and while all is well its answer is heard in company, too: who waits for nothing is woken by a refusal alone. The
+socket is connected, so the kernel drops whatever comes from another address or port; after a miss it is opened anew,
+because the route, the server's address or our own may be others by now.
 """
 
 import asyncio
@@ -17,6 +17,7 @@ from math import ceil
 from typing import Final, NamedTuple
 
 from sidecar.company import Company
+from sidecar.ntp.line import Line
 from sidecar.ntp.packet import COOKIE_LENGTH, Refusal, Reply, check, request
 from sidecar.ntp.resolve import Endpoint, Resolver, literal
 from sidecar.ntp.target import Target
@@ -35,10 +36,15 @@ _EARLY: Final = 0.1  # of an interval, by which a question may follow one that w
 _LEAST: Final = 0.76
 _MOST: Final = 1.8
 TIMEOUT_S: Final = 0.5
+# An answer that is not waited for is heard in company once its time-out is over, and by the clock so many intervals
+# after the question: a first miss is known when the next question is due that looks into it, or 0.125 s later.
+_PATIENCE: Final = 0.9
+_NO_PATIENCE_S: Final = 10.0  # after what spoke against it: no company came, or datagrams that were no answers
+_WAITED_FOR: Final = 16  # one question in so many is, for a server that answers, but late
+_DATAGRAM: Final = 1024
 _BACK_OFF_MOST: Final = 4  # doublings: at most 20 s between questions
 _FORGET_KISS_AFTER: Final = 10  # good answers for each halving back
 _QUESTIONS: Final = 64  # made at once
-_DATAGRAM: Final = 1024
 _DATAGRAMS_A_WAKE_UP: Final = 16  # whoever forges the server's address may not hold the loop
 
 
@@ -46,10 +52,11 @@ class ProbeResult(NamedTuple):
     """What came of one question."""
 
     outcome: Outcome
-    rtt_s: float | None = None  # from question to reply; None without a reply
+    rtt_s: float | None = None  # from question to reply; None without a reply, or when it was not waited for
 
 
-Listener = Callable[[ProbeResult, float], None]  # with the time of the probe's clock
+Listener = Callable[[ProbeResult, float], object]
+"""With the time of the probe's clock at which it came to be. True: all is well, and the next answer may wait."""
 
 
 class Probe:
@@ -80,15 +87,17 @@ class Probe:
         self._interval, self._timeout = interval, timeout
         self._alone = company is None
         self._company = company or Company()
-        self._chore = self._company.chore(f"the question to {target}", self._ask)
+        self._chore = self._company.chore(f"the question to {target}", self._turn)
         self._literal = literal(target, family)
         self._endpoints: list[Endpoint] = list(self._literal)
         self._resolver = Resolver(target, self._resolved, family)
-        self._socket: socket.socket | None = None
+        self._line: Line | None = None
         self._questions: list[bytes] = []  # not asked yet
         self._cookie: bytes | None = None  # of the question that waits for its answer
         self._asked_at = 0.0
         self._awaiting_name = False
+        self._well = False  # as the listener said
+        self._impatient_until = 0.0
         self._back_off = 0
         self._misses = 0  # in a row
         self._good = 0
@@ -98,6 +107,7 @@ class Probe:
         """Ask for the first time at once. Needs the running loop."""
         if self._loop is None:
             self._loop = asyncio.get_running_loop()
+            self._well = False
             self._chore.plan(0.0, self._company.now())
 
     def stop(self) -> None:
@@ -109,26 +119,33 @@ class Probe:
 
     # ------------------------------------------------------------------------------------------------- one question
 
-    def _ask(self) -> None:
-        """The time of the next question has come, or the deadline of one that waits."""
+    def _turn(self) -> None:
+        """The time of the next question has come, or that of the answer to one."""
+        now = self._company.now()
         if self._cookie is not None or self._awaiting_name:
-            self._give_up()
-            return
-        self._asked_at = self._company.now()
+            self._conclude(now)
+            if self._chore.earliest > now:  # or stopped
+                return
+        self._asked_at = now
         if self._endpoints:
             self._send()
         else:
             self._find_endpoints()
 
     def _send(self) -> None:
-        question = self._questions.pop() if self._questions else self._more_questions()
+        asked, question = self._asked_at, self._questions.pop() if self._questions else self._more_questions()
+        wait = self._well and asked >= self._impatient_until and len(self._questions) % _WAITED_FOR > 0
         try:
-            (self._socket or self._open()).send(question)
+            line = self._line or self._open()
+            if line.awake is wait:
+                line.wake(by_answers=not wait)
+            line.send(question)
         except OSError as error:
-            self._finish(_miss(error))
+            self._finish(_miss(error), self._company.now())
             return
         self._cookie = question[-COOKIE_LENGTH:]
-        self._at(self._asked_at + self._timeout)
+        due = asked + self._timeout
+        self._chore.plan(due, asked + self._interval * _PATIENCE if wait else due)
 
     def _more_questions(self) -> bytes:
         """Many at once, and the first of them: random bits have their price, too."""
@@ -136,27 +153,32 @@ class Probe:
         self._questions = [request(bits[at : at + COOKIE_LENGTH]) for at in range(0, len(bits), COOKIE_LENGTH)]
         return self._questions.pop()
 
-    def _give_up(self) -> None:
-        if self._socket is not None:  # after a stall of ours the answer may lie there: hear before concluding silence
-            self._readable(self._socket)
+    def _conclude(self, now: float) -> None:
+        """The time-out is over: what has come is heard (also after a stall of ours), then silence is concluded."""
+        line = self._line
+        if line is not None:
+            if not line.awake and now >= self._chore.latest:
+                self._impatient_until = now + _NO_PATIENCE_S
+            self._hear(line)
         if self._cookie is not None or self._awaiting_name:
-            self._finish(Miss.UNRESOLVED if self._awaiting_name else Miss.TIMEOUT)
+            outcome = Miss.UNRESOLVED if self._awaiting_name else Miss.TIMEOUT
+            stalled = line is None or line.awake or now > self._asked_at + self._interval
+            self._finish(outcome, now if stalled else self._asked_at + self._timeout)
 
-    def _finish(self, outcome: Outcome) -> None:
+    def _finish(self, outcome: Outcome, at: float) -> None:
         """The one end of every question. The next one is set before the listener is told, whatever that may do."""
-        now = self._company.now()
         self._cookie, self._awaiting_name = None, False
-        missed = isinstance(outcome, Miss)
-        if not (missed or self._misses or self._back_off) and isinstance(outcome, Reply):
+        rtt: float | None = at - self._asked_at
+        if isinstance(outcome, Reply) and not (self._misses or self._back_off):
             self._plan_next()
         else:
             self._pace(outcome)
-        if missed:
-            self._close()
-            self._endpoints = self._endpoints[1:] or list(
-                self._literal
-            )  # a name may have several; the last is asked anew
-        self._on_result(ProbeResult(outcome, None if missed else now - self._asked_at), now)
+            if isinstance(outcome, Miss):
+                rtt = None
+                self._close()
+                # A name may have several addresses; the last is asked anew.
+                self._endpoints = self._endpoints[1:] or list(self._literal)
+        self._well = bool(self._on_result(ProbeResult(outcome, rtt or None), at)) and not self._alone
 
     def _pace(self, outcome: Outcome) -> None:
         """When the next question is asked: less often when told to (RFC 5905 §7.4), and coming back slowly."""
@@ -183,7 +205,8 @@ class Probe:
             self._at(self._in_step(asked + interval))
         else:
             beat = ceil(asked / interval + _EARLY) * interval
-            self._chore.plan(max(beat, asked + interval * _LEAST), asked + interval * _MOST)
+            least = asked + interval * _LEAST
+            self._chore.plan(max(least, beat), asked + interval * _MOST)
 
     def _in_step(self, at: float) -> float:
         """The beat that all probes of this interval share: one wake-up asks for the server and for every address."""
@@ -194,58 +217,52 @@ class Probe:
 
     # --------------------------------------------------------------------------------------------------- the answer
 
-    def _readable(self, source: socket.socket) -> None:
+    def _hear(self, line: Line) -> None:
+        """What has come, until it is the answer."""
         for number in range(_DATAGRAMS_A_WAKE_UP):
-            if source is not self._socket:  # the listener stopped us, or a miss closed it
+            if line is not self._line:  # the listener stopped us, or a miss closed it
                 return
             if number and self._cookie is None:  # answered; what else there is comes by another wake-up
                 return
             try:
-                data = source.recv(_DATAGRAM)
+                data = line.recv(_DATAGRAM)
             except (BlockingIOError, InterruptedError):
                 return
             except OSError as error:
                 self._broken(error)
                 return
-            self._heard(data)
+            outcome = check(data, self._cookie or b"")
+            if isinstance(outcome, Refusal) and not outcome.kiss:
+                self._refuse(outcome)
+            else:  # when it came is not known where it was not waited for
+                self._finish(outcome, self._company.now() if line.awake else self._asked_at)
 
-    def _heard(self, data: bytes) -> None:
-        outcome = check(data, self._cookie or b"")
-        if isinstance(outcome, Refusal) and not outcome.kiss:
-            self.refused[outcome] += 1  # the genuine answer may still come
-        else:
-            self._finish(outcome)
+    def _refuse(self, why: Refusal) -> None:
+        """The genuine answer may still come, and others before it."""
+        self.refused[why] += 1
+        self._impatient_until = self._company.now() + _NO_PATIENCE_S
 
     def _broken(self, error: OSError) -> None:
         """The kernel reports what an ICMP message said, perhaps after the question was given up."""
         if self._cookie is None:
             self._close()
         else:
-            self._finish(_miss(error))
+            self._finish(_miss(error), self._company.now())
 
     # ----------------------------------------------------------------------------------------------------- the socket
 
-    def _open(self) -> socket.socket:
-        family, address = self._endpoints[0]
-        new = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
-        try:
-            if self._own_address:
-                new.bind((address[0], 0, *address[2:]))
-            new.connect(address)
-        except OSError:
-            new.close()
-            raise
+    def _open(self) -> Line:
+        line = self._line = Line(self._endpoints[0], own_address=self._own_address)
         if self._loop is not None:
-            self._loop.add_reader(new, self._readable, new)
-        self._socket = new
-        return new
+            self._loop.add_reader(line.fileno(), self._hear, line)
+        return line
 
     def _close(self) -> None:
-        if self._socket is not None:
+        if self._line is not None:
             if self._loop is not None:
-                self._loop.remove_reader(self._socket)
-            self._socket.close()
-            self._socket = None
+                self._loop.remove_reader(self._line.fileno())
+            self._line.close()
+            self._line = None
 
     def _find_endpoints(self) -> None:
         self._awaiting_name = True
@@ -261,7 +278,7 @@ class Probe:
         if found:
             self._send()
         else:
-            self._finish(Miss.UNRESOLVED)
+            self._finish(Miss.UNRESOLVED, self._company.now())
 
 
 def _miss(error: OSError) -> Miss:

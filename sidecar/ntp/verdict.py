@@ -102,42 +102,29 @@ def assess(outcome: Outcome, limits: Thresholds) -> tuple[Verdict | None, str]:
     return Verdict.DEAD, outcome.value
 
 
-def _assess_reply(reply: Reply, limits: Thresholds) -> tuple[Verdict, str]:
-    if reply.leap == UNSYNCHRONISED_LEAP or not 0 < reply.stratum < UNSYNCHRONISED_STRATUM:
+def _assess_reply(reply: Reply, limits: Thresholds) -> tuple[Verdict, str]:  # noqa: PLR0911 - one arm a reason
+    stratum, age, distance = reply.stratum, reply.reference_age_s, reply.root_distance_s
+    if reply.leap == UNSYNCHRONISED_LEAP or not 0 < stratum < UNSYNCHRONISED_STRATUM:
         kiss = f", {reply.kiss}" if reply.kiss else ""
-        return Verdict.UNSYNCHRONISED, f"not synchronised (leap {reply.leap}, stratum {reply.stratum}{kiss})"
-    if why := _why_stale(reply, limits):
-        return Verdict.STALE, why
-    if why := _why_holdover(reply, limits):
-        return Verdict.HOLDOVER, why
-    return _OK, f"stratum {reply.stratum}"
-
-
-def _why_stale(reply: Reply, limits: Thresholds) -> str | None:
-    age = reply.reference_age_s
+        return Verdict.UNSYNCHRONISED, f"not synchronised (leap {reply.leap}, stratum {stratum}{kiss})"
     if age is None:
-        return "the server does not say when its clock was last set"
+        return Verdict.STALE, "the server does not say when its clock was last set"
     if age < -_AHEAD_S:
-        return f"reference time is {-age:.0f} s ahead of the server's own clock"
+        return Verdict.STALE, f"reference time is {-age:.0f} s ahead of the server's own clock"
     if age > limits.stale_reference_age_s:
-        return _exceeds("reference age", age, limits.stale_reference_age_s)
-    if reply.root_distance_s > limits.stale_root_distance_s:
-        return _exceeds("root distance", reply.root_distance_s, limits.stale_root_distance_s)
+        return Verdict.STALE, _exceeds("reference age", age, limits.stale_reference_age_s)
+    if distance > limits.stale_root_distance_s:
+        return Verdict.STALE, _exceeds("root distance", distance, limits.stale_root_distance_s)
     if is_local_clock(reply) and not limits.allow_local_clock:
-        return f"free-running local clock (reference {reply.refid_text})"
-    return None
-
-
-def _why_holdover(reply: Reply, limits: Thresholds) -> str | None:
-    age = reply.reference_age_s or 0.0
-    max_age = limits.max_reference_age_refclock_s if reply.stratum == 1 else limits.max_reference_age_s
+        return Verdict.STALE, f"free-running local clock (reference {reply.refid_text})"
+    max_age = limits.max_reference_age_refclock_s if stratum == 1 else limits.max_reference_age_s
     if age > max_age:
-        return _exceeds("reference age", age, max_age)
-    if reply.root_distance_s > limits.max_root_distance_s:
-        return _exceeds("root distance", reply.root_distance_s, limits.max_root_distance_s)
-    if reply.stratum > limits.max_stratum:
-        return f"stratum {reply.stratum} is above {limits.max_stratum}"
-    return None
+        return Verdict.HOLDOVER, _exceeds("reference age", age, max_age)
+    if distance > limits.max_root_distance_s:
+        return Verdict.HOLDOVER, _exceeds("root distance", distance, limits.max_root_distance_s)
+    if stratum > limits.max_stratum:
+        return Verdict.HOLDOVER, f"stratum {stratum} is above {limits.max_stratum}"
+    return _OK, f"stratum {stratum}"
 
 
 def _exceeds(what: str, value: float, limit: float) -> str:
@@ -146,7 +133,7 @@ def _exceeds(what: str, value: float, limit: float) -> str:
 
 def is_local_clock(reply: Reply) -> bool:
     """Whether the server follows nothing but its own oscillator, which looks perfectly healthy otherwise."""
-    return reply.refid.startswith(_LOCAL_CLOCK_NETWORK) or reply.refid == _LOCAL_CLOCK_NAME
+    return reply.refid[:3] == _LOCAL_CLOCK_NETWORK or reply.refid == _LOCAL_CLOCK_NAME
 
 
 @dataclass(slots=True)
@@ -190,7 +177,7 @@ class HealthLedger:
         self._runs = dict.fromkeys(Verdict, 0)
         self._window: _Window | None = None
         self._entered_at = 0.0
-        self._well = False  # as the last answer was, with nothing to remember
+        self.well = False  # as the last answer was, with nothing to remember
 
     @property
     def demotion(self) -> int:
@@ -207,7 +194,7 @@ class HealthLedger:
         if verdict is None:
             self._runs[Verdict.DEAD] = 0  # it lives, and says no more than that
             return
-        if self._well and verdict is _OK:  # as nearly always: nothing follows
+        if self.well and verdict is _OK:  # as nearly always: nothing follows
             self.reason = reason
             return
         self._count(verdict)
@@ -217,7 +204,7 @@ class HealthLedger:
             self._enter(following, why, now)
         elif verdict is self.verdict and self.known:
             self.reason = reason
-        self._well = verdict is self.verdict is Verdict.OK
+        self.well = verdict is self.verdict is Verdict.OK
 
     def _count(self, verdict: Verdict) -> None:
         if verdict is Verdict.DEAD:

@@ -18,6 +18,7 @@ Target None (`off`) watches nothing: state `off`, no demotion, no call.
 
 import logging
 from collections.abc import Callable, Iterable
+from functools import partial
 from time import monotonic
 from typing import Final, NamedTuple, TypedDict
 
@@ -30,6 +31,7 @@ from sidecar.ntp.verdict import HealthLedger, Miss, Thresholds, Verdict, VipLedg
 __all__ = ["Demotion", "NtpStatus", "NtpWatch", "Target", "Thresholds", "Verdict"]
 
 _log: Final = logging.getLogger(__name__)
+_WELL: Final = (True, 0)  # an address that answers, and its demotion
 _LATER: Final = 0.001  # asked together, the server's silence is to be known before that of an address
 
 
@@ -118,9 +120,7 @@ class NtpWatch:
             self._hold(address, Target(address, self.target.port))
 
     def _hold(self, address: str, target: Target) -> None:
-        def answered(result: ProbeResult, now: float) -> None:
-            self._vip_answered(address, result, now)
-
+        answered = partial(self._vip_answered, address)
         probe = self._vip_probes[address] = self._asking(target, answered, own_address=True)
         self._vips.setdefault(address, VipLedger(self._limits)).hold(self._clock())
         if self._running:
@@ -177,7 +177,8 @@ class NtpWatch:
 
     # -------------------------------------------------------------------------------------------------- what it hears
 
-    def _answered(self, result: ProbeResult, now: float) -> None:
+    def _answered(self, result: ProbeResult, now: float) -> bool:
+        """Whether all is well with the server."""
         self._server_answers = not isinstance(result.outcome, Miss)
         health = self._health
         known, before = health.known, health.verdict
@@ -186,8 +187,9 @@ class NtpWatch:
             self._tell_state(before if known else None)
             if health.demotion != before.demotion:
                 self._on_demotion(Demotion("ntp", health.demotion))
-        if self._vips:
+        if len(self._vips) > len(self._vip_probes):
             self._vips_pass(now)
+        return health.well and self._server_answers
 
     def _vips_pass(self, now: float) -> None:
         for address in [address for address, vip in self._vips.items() if not vip.held]:
@@ -200,14 +202,18 @@ class NtpWatch:
         text = "NTP server %s: %s -> %s, demotion %d: %s"
         _log.log(level, text, self.target, was, now, now.demotion, self._health.reason)
 
-    def _vip_answered(self, address: str, result: ProbeResult, now: float) -> None:
+    def _vip_answered(self, address: str, result: ProbeResult, now: float) -> bool:
+        """Whether it did."""
         vip = self._vips[address]
         before = vip.answers, vip.demotion
-        if isinstance(result.outcome, Miss):
+        missed = isinstance(result.outcome, Miss)
+        if missed:
             vip.missed(now, self._server_answers)
         else:
             vip.answered(now)
-        self._tell_vip(address, before, result.outcome)
+        if missed or before != _WELL:
+            self._tell_vip(address, before, result.outcome)
+        return not missed
 
     def _vip_passes(self, address: str, now: float) -> None:
         vip = self._vips[address]

@@ -6,6 +6,7 @@ master.
 """
 
 import logging
+import math
 import time
 from collections import Counter, deque
 from collections.abc import Callable
@@ -25,6 +26,7 @@ from sidecar.runtime.ports import Clock, Drain, Ports
 from sidecar.runtime.recorder import Recorder
 
 _log: Final = logging.getLogger(__name__)
+_MASTER: Final = State.MASTER
 _DEADLINE: Final = on.DeadlineReached()
 _SENT: Final = on.AdvertisementSent()
 _TRANSITIONS: Final = 32
@@ -111,11 +113,13 @@ class Driver:
                 self._step(*self._queue.popleft())
         finally:
             self._running = False
-            self._timer.arm(self._election.deadline)
+            deadline = self._election.deadline
+            self._timer.arm(deadline)
         if self._news:
+            self.company.miss()
             self._tell()
         if now >= self.company.due:  # the last thing of all
-            self.company.visit()
+            self.company.visit(deadline if self._state is _MASTER and deadline else math.inf)
 
     def _tell(self) -> None:
         """People hear of it when it is done: a slow log must not stand between a decision and the wire."""

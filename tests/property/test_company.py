@@ -30,6 +30,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self.now
 
+    def pending(self) -> list[asyncio.TimerHandle]:
+        """What it waits for."""
+        return [handle for handle in self._scheduled if not handle.cancelled()]  # type: ignore[attr-defined]
+
 
 class _Jumping(DefaultSelector):
     def __init__(self, loop: VirtualLoop) -> None:
@@ -190,3 +194,33 @@ def test_a_chore_may_plan_itself_and_needs_no_company() -> None:
 
     run(begin)
     assert times == pytest.approx([0.0, 6.0, 12.0], abs=3 * MARGIN)
+
+
+@pytest.mark.parametrize(
+    ("comes", "says_so", "done"),
+    [(2.0, False, 2.0), (9.0, True, 2.5), (2.3, True, 2.3)],
+    ids=["as said", "not", "later"],
+)
+def test_what_an_election_is_sure_to_come_by_for_needs_no_timer_of_its_own(
+    comes: float, says_so: bool, done: float
+) -> None:
+    """A master says when it advertises next; when something happens to it, it may not."""
+    when: list[float] = []
+    timers: list[float] = []
+
+    def begin(loop: VirtualLoop, company: Company) -> None:
+        later = company.chore("later", lambda: when.append(loop.now))
+
+        def plan() -> None:
+            later.plan(1.5, 2.5)
+            loop.call_soon(lambda: timers.extend(handle.when() for handle in loop.pending()))
+
+        company.chore("now", plan).plan(0.0, 5.0)
+        loop.call_at(1.0, company.visit, 2.0)
+        if says_so:
+            loop.call_at(1.8, company.miss)
+        visit_at(loop, company, comes)
+
+    run(begin)
+    assert when == [pytest.approx(done, abs=MARGIN)]
+    assert 2.5 not in timers

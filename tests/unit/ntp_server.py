@@ -31,6 +31,10 @@ class Server:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.end()
+
+    def end(self) -> None:
+        """Answer no more and give the port back. May be repeated."""
         self._ending.set()
         self._thread.join()
         self._socket.close()

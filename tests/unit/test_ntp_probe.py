@@ -291,7 +291,7 @@ def test_a_time_out_hears_what_has_arrived_before_it_concludes_silence(runner: a
         while not server.questions:  # noqa: ASYNC110 - the server is a thread
             await asyncio.sleep(0)
         time.sleep(0.1)  # noqa: ASYNC251 - the answer arrives and the loop does not look
-        probe._give_up()
+        probe._conclude(probe._company.now())
         probe.stop()
         return results
 
