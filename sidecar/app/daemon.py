@@ -19,8 +19,11 @@ from sidecar.app.observer import ElectionObserver
 from sidecar.app.realtime import freeze_heap
 from sidecar.app.reload import keys_of
 from sidecar.app.signals import listen_to_signals
+from sidecar.app.standing import Standing
 from sidecar.app.vhost import Identity, VirtualHost
+from sidecar.app.wishes import MAINTENANCE
 from sidecar.carp.auth import Key
+from sidecar.carp.constants import FULL_DEMOTION
 from sidecar.carp.demotion import ADDRESSES, SEND_ERRORS
 from sidecar.carp.effects import DemotionChanged
 from sidecar.carp.events import DemotionSet, ShutdownRequested, Started
@@ -62,6 +65,9 @@ class Daemon:
         self._carpdevs: dict[str, Carpdev] = {}
         self._rtnl = Rtnl()
         self._keepsake = Keepsake(settings.control.with_name(settings.control.name + ".state"))
+        self.standing = Standing(settings.control)
+        self.maintained = False
+        """Whether maintenance was wished before this start, and holds."""
         self._placements: dict[int, Placement | None] = {}
         self._claims = Claims(())
         self._watch: Carpdevs | None = None
@@ -136,10 +142,15 @@ class Daemon:
         loop = asyncio.get_running_loop()
         self._watch = Carpdevs(self._carpdevs.values())
         self._watch.start(self._placements)
+        self.maintained = self.standing.wanted()
+        if self.maintained:
+            _log.warning("maintenance is on since an earlier run; `carp-sidecar maintenance off` ends it")
         for vhost in self.vhosts:
             loop.add_reader(vhost.timer.fileno(), vhost.driver.on_timer)
             if self.settings.ntp_server is not None:
                 vhost.driver.post(DemotionSet(NTP_CAUSE, _UNKNOWN_TIME))
+            if self.maintained:
+                vhost.driver.post(DemotionSet(MAINTENANCE, FULL_DEMOTION))
             vhost.driver.post(Started())
 
     def _role_changed(self) -> None:

@@ -10,6 +10,7 @@ import signal
 import time
 from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, Final
 
 from sidecar import __version__
@@ -52,7 +53,7 @@ class Surface:
         self._reloader = Reloader(settings, daemon.vhosts)
         server = settings.ntp_server
         self._ntp = NtpWatch(Target(*server) if server else None, self._ntp_demotes, company=self._company)
-        self._wishes = Wishes(daemon.vhosts)
+        self._wishes = Wishes(daemon.vhosts, *([COMMAND] if daemon.maintained else []))
         self._punctuality = Punctuality(self._reports, company=self._company)
         scope = Scope(nodes=settings.kubernetes_nodes, events=settings.kubernetes_events)
         board = NoticeBoard(self._reports, self._follow_hints, scope=scope)
@@ -173,8 +174,12 @@ class Surface:
         except (OSError, SidecarError, MemoryError) as error:
             _log.error("flight record not written: %s", str(error) or "out of memory")
 
-    def _maintain(self, wanted: bool) -> dict[str, Any]:
+    async def _maintain(self, wanted: bool) -> dict[str, Any]:
         self._wishes.maintain(COMMAND, wanted=wanted)
+        try:
+            await self._write(partial(self._daemon.standing.keep, wanted=wanted))
+        except (OSError, SidecarError) as error:
+            _log.warning("maintenance %s holds until the next restart only: %s", "on" if wanted else "off", error)
         return {"maintenance": bool(self._wishes.sources), "wished_by": self._wishes.sources}
 
     def _follow_hints(self, hints: Hints) -> None:

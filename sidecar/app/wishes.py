@@ -21,9 +21,10 @@ COMMAND: Final = "command"
 class Wishes:
     """For all virtual hosts of the node."""
 
-    def __init__(self, vhosts: Sequence[VirtualHost]) -> None:
+    def __init__(self, vhosts: Sequence[VirtualHost], *sources: str) -> None:
+        """``sources``: who wishes maintenance already; the elections know."""
         self._vhosts = vhosts
-        self._sources: frozenset[str] = frozenset()
+        self._sources = frozenset(sources)
         self._draining = False
 
     @property

@@ -136,6 +136,39 @@ def test_maintenance_moves_the_address_to_a_healthy_peer_and_off_brings_it_back(
     assert pair.longest_gap(since=began) < RACE
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_maintenance_holds_until_told_otherwise_also_over_a_restart(pair: Group, number: int) -> None:
+    first, second = pair.members
+    first.control("maintenance", "on")
+    pair.wait_for_owner(second)
+    assert first.daemon is not None
+    first.kill(number)
+    first.daemon.wait(10)
+    first.start()
+    first.until_said("maintenance is on since an earlier run")
+    first.until_said(f"control socket {CONTROL}: listening", times=2)
+    until(lambda: first.vhost()["demotion"]["causes"] == {"maintenance": 240}, 5, "it is demoted again")
+    time.sleep(4.0)
+    assert pair.owners() == {second.node.name}
+    assert "takes part as before" in first.control("maintenance", "off")
+    pair.wait_for_owner(first)
+    assert first.stop() == 0
+    assert list(first.node.path("/run/carp-sidecar").iterdir()) == []
+    first.start()
+    pair.wait_for_owner(first)
+    assert first.vhost()["demotion"]["total"] == 0
+
+
+def test_maintenance_that_cannot_be_kept_holds_all_the_same_and_is_told(pair: Group) -> None:
+    first, second = pair.members
+    first.node.path(f"{CONTROL}.maintenance").mkdir()
+    first.control("maintenance", "on")
+    pair.wait_for_owner(second)
+    first.control("maintenance", "off")
+    first.until_said("maintenance off holds until the next restart only")
+    pair.wait_for_owner(first)
+
+
 def test_a_lone_node_under_maintenance_keeps_serving(group: Group) -> None:
     lone = group.add()
     lone.start()

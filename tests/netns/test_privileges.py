@@ -73,7 +73,7 @@ def confined(group: Group) -> Member:
 
 
 def test_the_whole_life_of_a_daemon_passes_the_shipped_seccomp_profile(dual: Group) -> None:
-    """Start, take over, serve, reload, dump, hand over, lose its carpdev and get it back, lose its child, stop."""
+    """Start, take over, serve, reload, dump, hand over, be maintained, lose its carpdev and its child, get both back, stop."""
     first, second = confined(dual), confined(dual)
     with TimeServer(first.node, "127.0.0.1", "::1"), TimeServer(second.node, "127.0.0.1", "::1"):
         for member in (first, second):
@@ -93,6 +93,8 @@ def test_the_whole_life_of_a_daemon_passes_the_shipped_seccomp_profile(dual: Gro
         first.control("resign", "--for", "1")
         dual.wait_for_owner(second, 8, V6)
         dual.wait_for_owner(first, 8, V6)
+        for wish in ("on", "off"):
+            second.control("maintenance", wish)
         node = first.node
         node.ip("link del eth0")
         dual.wait_for_owner(second, 8, V6)
