@@ -73,7 +73,7 @@ def confined(group: Group) -> Member:
 
 
 def test_the_whole_life_of_a_daemon_passes_the_shipped_seccomp_profile(dual: Group) -> None:
-    """Start, take over, serve, reload, dump, hand over, be maintained, lose its carpdev and its child, get both back, stop."""
+    """Start, take over, reload, dump, hand over, be maintained, lose its carpdev and its child, get both back, stop."""
     first, second = confined(dual), confined(dual)
     with TimeServer(first.node, "127.0.0.1", "::1"), TimeServer(second.node, "127.0.0.1", "::1"):
         for member in (first, second):
