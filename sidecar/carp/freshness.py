@@ -51,11 +51,22 @@ class Freshness:
         self._base_at = 0.0
         self._met = False
 
-    def next_ticks(self, advbase: int, advskew: int, now: float) -> int:
-        """The ticks of an advertisement that is about to leave."""
+    def next_ticks(self, advbase: int, advskew: int, now: float, interval: float, count: int) -> list[int]:
+        """The ticks of an advertisement that is about to leave, and of those that follow it at this interval."""
         last = max(self._heard, next(reversed(self._sent), -1))
-        least = max(last + 1, self._clock(), self._group_clock(now, _OUR_PACE))
-        return fit(least + int(self._jitter() * _LOTS), advbase, advskew)
+        clock = self._clock()
+        upcoming = []
+        for number in range(count):
+            pause = number * interval
+            passed = int(pause * TICKS_PER_SECOND) if clock else 0
+            least = max(last + 1, clock + passed, self._group_clock(now + pause, _OUR_PACE))
+            last = fit(least + int(self._jitter() * _LOTS), advbase, advskew)
+            upcoming.append(last)
+        return upcoming
+
+    def is_later(self, ticks: int) -> bool:
+        """Whether they are above all that was heard."""
+        return ticks > self._heard
 
     def sent(self, ticks: int, counter: int, now: float) -> None:
         """An advertisement has left. What is too old to be believed anyway is forgotten."""

@@ -31,7 +31,7 @@ CONFIG = Config(vhid=10, addresses=(ip_address("192.0.2.10"),), advskew=20)
 HEAD = advertisement_head(Family.V4, bytes((0, 0, 0x5E, 0, 1, 10)), ip_address("192.0.2.1").packed)
 WARM = 2000
 """Advertisements until every bounded memory (recorder, peers, counters sent) is full."""
-HEARD_CALLS, SENT_CALLS, FORGED_CALLS, TAKEOVER_CALLS = 83, 84, 28, 143
+HEARD_CALLS, SENT_CALLS, SIGNED_CALLS, FORGED_CALLS, TAKEOVER_CALLS = 83, 55, 294, 28, 143
 
 
 class Node(World):
@@ -143,7 +143,10 @@ def test_an_advertisement_heard_costs_so_many_calls(backup: Node, peer: Node) ->
 
 
 def test_an_advertisement_sent_costs_so_many_calls(master: Node) -> None:
-    assert calls(master.speak) <= SENT_CALLS
+    """Seven of eight were signed with the eighth."""
+    counts = sorted(calls(master.speak) for _ in range(24))
+    assert counts[20] <= SENT_CALLS
+    assert counts[-1] <= SIGNED_CALLS
 
 
 def test_a_forged_advertisement_costs_less_than_half_of_a_genuine_one(backup: Node, peer: Node) -> None:

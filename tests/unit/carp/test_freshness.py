@@ -29,7 +29,7 @@ class Node:
         return self.freshness.accept(ticks, counter(ticks, header), family, self.now)
 
     def say(self, advbase: int = 1, advskew: int = 0) -> int:
-        ticks = self.freshness.next_ticks(advbase, advskew, self.now)
+        [ticks] = self.freshness.next_ticks(advbase, advskew, self.now, 1.0, 1)
         self.freshness.sent(ticks, counter(ticks), self.now)
         return ticks
 
