@@ -39,7 +39,8 @@ TIMEOUT_S: Final = 0.5
 # An answer that is not waited for is heard in company once its time-out is over, and by the clock so many intervals
 # after the question: a first miss is known when the next question is due that looks into it, or 0.125 s later.
 _PATIENCE: Final = 0.9
-_NO_PATIENCE_S: Final = 10.0  # after what spoke against it: no company came, or datagrams that were no answers
+_NO_PATIENCE_S: Final = 10.0  # after what spoke against it: no company came, or datagrams that were no answers;
+_OFTEN: Final = 0.2  # or company within so many intervals, which costs as much as a wake-up while the question is warm
 _WAITED_FOR: Final = 16  # one question in so many is, for a server that answers, but late
 _DATAGRAM: Final = 1024
 _BACK_OFF_MOST: Final = 4  # doublings: at most 20 s between questions
@@ -157,7 +158,7 @@ class Probe:
         """The time-out is over: what has come is heard (also after a stall of ours), then silence is concluded."""
         line = self._line
         if line is not None:
-            if not line.awake and now >= self._chore.latest:
+            if not (line.awake or self._chore.earliest + self._interval * _OFTEN < now < self._chore.latest):
                 self._impatient_until = now + _NO_PATIENCE_S
             self._hear(line)
         if self._cookie is not None or self._awaiting_name:

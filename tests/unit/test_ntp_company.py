@@ -184,6 +184,13 @@ def test_where_no_election_comes_by_answers_are_waited_for() -> None:
     assert told.answers()[1] >= len(told.told) - 1 >= 5
 
 
+def test_beside_an_election_that_comes_by_all_the_time_answers_are_waited_for() -> None:
+    """To hear one later costs as much then."""
+    with Server(honest) as server:
+        told = Told(server).run((4.0, nothing), pace=0.03)
+    assert told.answers()[1] >= len(told.told) - 1 >= 5
+
+
 def test_that_a_server_was_killed_is_known_with_the_question_though_no_answer_is_waited_for() -> None:
     with Server(honest) as server:
         told = Told(server).run((3.0, server.end), (3 * SECOND, nothing))
