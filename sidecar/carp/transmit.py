@@ -25,7 +25,7 @@ _PUNCTUAL: Final = 0.25
 class Transmitter:
     """Counter, digest and bytes of one virtual host's advertisements."""
 
-    __slots__ = ("_authenticator", "_freshness", "_interval", "_next_at", "_now", "_signed", "_terms", "_vhid")
+    __slots__ = ("_authenticator", "_freshness", "_interval", "_next_at", "_now", "_upcoming", "_terms", "_vhid")
 
     def __init__(self, vhid: int, authenticator: Authenticator, freshness: Freshness, now: Callable[[], float]) -> None:
         """``freshness``: the one that the virtual host's receiver has; ``now``: monotonic seconds."""
@@ -35,13 +35,13 @@ class Transmitter:
         self._now = now
         self._terms = (-1, -1, -1)
         self._interval = self._next_at = 0.0
-        self._signed: list[tuple[int, int, bytes]] = []
+        self._upcoming: list[tuple[int, int, bytes]] = []
         """Ticks, counter and bytes, the next one last."""
 
     def authenticate_with(self, authenticator: Authenticator) -> None:
         """Sign with other keys or other addresses from now on; the ticks go on."""
         self._authenticator = authenticator
-        self._signed = []
+        self._upcoming = []
 
     def send_from(self, sources: frozenset[bytes]) -> None:
         """The packed addresses that our advertisements leave with."""
@@ -52,9 +52,9 @@ class Transmitter:
         now = self._now()
         terms = (advbase, advskew, demote)
         goes_on = terms == self._terms and -_PUNCTUAL < now - self._next_at < _PUNCTUAL
-        if not (goes_on and self._signed and self._freshness.is_later(self._signed[-1][0])):
+        if not (goes_on and self._upcoming and self._freshness.is_later(self._upcoming[-1][0])):
             self._sign(terms, now, goes_on=goes_on)
-        ticks, counter, payload = self._signed.pop()
+        ticks, counter, payload = self._upcoming.pop()
         self._freshness.sent(ticks, counter, now)
         self._next_at = now + self._interval
         return payload
@@ -64,9 +64,9 @@ class Transmitter:
         advbase, advskew, demote = self._terms = terms
         self._interval = interval_us(advbase, advskew) / MICROSECONDS
         count = min(_AHEAD, 1 + int(_HORIZON / self._interval)) if goes_on else 1
-        self._signed = []
+        self._upcoming = []
         for ticks in self._freshness.next_ticks(advbase, advskew, now, self._interval, count):
             counter = self._authenticator.seal(ticks, advbase, advskew, demote)
             digest = self._authenticator.sign(counter)
-            self._signed.append((ticks, counter, assemble(self._vhid, advbase, advskew, demote, counter, digest)))
-        self._signed.reverse()
+            self._upcoming.append((ticks, counter, assemble(self._vhid, advbase, advskew, demote, counter, digest)))
+        self._upcoming.reverse()
