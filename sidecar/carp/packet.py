@@ -21,9 +21,7 @@ from typing import Final, NamedTuple
 from sidecar.carp.constants import AUTHLEN, BOW_OUT, HEADER_LENGTH, PROTOCOL, VERSION_AND_TYPE
 
 _HEADER: Final = Struct("!BBBBBBHQ20s")
-VHID: Final = 1
-COUNTER: Final = slice(8, 16)
-DIGEST: Final = slice(16, 36)
+VHID_AT, COUNTER_AT, DIGEST_AT = 1, 8, 16
 """Where they stand: what is forged by the ten thousand is refused before the rest is taken apart."""
 
 

@@ -14,9 +14,9 @@ from sidecar.carp.constants import GROUP_V4, GROUP_V6, HEADER_LENGTH, TTL, VERSI
 from sidecar.carp.freshness import Freshness
 from sidecar.carp.impersonation import PAUSE
 from sidecar.carp.packet import (
-    COUNTER,
-    DIGEST,
-    VHID,
+    COUNTER_AT,
+    DIGEST_AT,
+    VHID_AT,
     Advertisement,
     checksum_is_good,
     decode,
@@ -134,11 +134,11 @@ class Receiver:
         if reason is not None:
             return reason
         payload = datagram.payload
-        if payload[VHID] != self._vhid:
+        if payload[VHID_AT] != self._vhid:
             return DropReason.BADVHID
         if not self._is_for_us(datagram):
             return DropReason.BADADDR
-        key = self._authenticator.verify_packed(payload[COUNTER], payload[DIGEST])
+        key = self._authenticator.verify_packed(payload[COUNTER_AT:DIGEST_AT], payload[DIGEST_AT:HEADER_LENGTH])
         if key is None:
             return DropReason.BADAUTH
         advertisement = decode(payload)

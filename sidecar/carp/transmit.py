@@ -25,7 +25,7 @@ _PUNCTUAL: Final = 0.25
 class Transmitter:
     """Counter, digest and bytes of one virtual host's advertisements."""
 
-    __slots__ = ("_authenticator", "_freshness", "_interval", "_next_at", "_now", "_upcoming", "_terms", "_vhid")
+    __slots__ = ("_authenticator", "_freshness", "_interval", "_next_at", "_now", "_terms", "_upcoming", "_vhid")
 
     def __init__(self, vhid: int, authenticator: Authenticator, freshness: Freshness, now: Callable[[], float]) -> None:
         """``freshness``: the one that the virtual host's receiver has; ``now``: monotonic seconds."""
