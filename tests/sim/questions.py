@@ -1,5 +1,6 @@
 """What a demoted master moves that asks whether anybody is better (decision 3): backups answer, and are told to go."""
 
+import math
 from collections.abc import Sequence
 from itertools import takewhile
 from typing import TYPE_CHECKING
@@ -30,8 +31,12 @@ def unasked(cluster: "Cluster", since: float) -> list["Entry"]:
     then.
     """
     pause = max(map(interval, cluster.nodes))
-    found = _without_relief(_since(cluster.journal, since - 2 * pause), since, cluster)
+    every = _since(cluster.journal, since - 2 * pause)
+    relief = _relief(every, since, cluster)
+    found = [entry for entry in every if entry not in relief]
     asking = {rank_of(node) for node in cluster.nodes if node.state is State.MASTER and node.told}
+    asked_until = math.inf if asking else max((entry.at for entry in relief), default=-math.inf)
+    asking |= {rank_of(cluster.nodes[entry.node]) for entry in relief if entry.reason == Reason.STEPPED_DOWN}
     answers = [entry for entry in found if entry.reason == Reason.PEER_BOWED_OUT]
     taking = [entry for entry in found if entry.reason in TAKES_OVER and _follows(entry, answers, pause)]
     silent = {node.number for node in cluster.nodes if node.told and rank_of(node) in asking}
@@ -41,15 +46,15 @@ def unasked(cluster: "Cluster", since: float) -> list["Entry"]:
             return entry.node not in silent or _follows(entry, taking, pause)
         return entry.reason in TOLD_TO_GO or entry in taking
 
-    return [entry for entry in found if entry.at > since and not (asking and is_asked(entry))]
+    return [entry for entry in found if entry.at > since and not (entry.at <= asked_until and is_asked(entry))]
 
 
-def _without_relief(found: list["Entry"], since: float, cluster: "Cluster") -> list["Entry"]:
-    """A demoted master left to a fit node, once since then; that one does not ask."""
+def _relief(found: list["Entry"], since: float, cluster: "Cluster") -> list["Entry"]:
+    """What there is of it when a demoted master left to a fit node, once since then: until then it asked."""
     fit = [one for one in found if one.reason == Reason.PEER_BOWED_OUT and not cluster.nodes[one.node].told]
     left = [one for one in found if one.reason == Reason.STEPPED_DOWN and cluster.nodes[one.node].told]
     relieved = [one for one in left if one.at > since and _follows(one, fit, 1.0)]
-    return [one for one in found if one not in (*fit, *relieved)] if len(relieved) == 1 else found
+    return [*fit, *relieved] if len(relieved) == 1 else []
 
 
 def _since(journal: Sequence["Entry"], since: float) -> list["Entry"]:

@@ -56,3 +56,16 @@ def test_a_demoted_master_that_left_to_a_fit_node_is_excused_once_whenever_the_l
     assert unasked(cluster, ASKED + since) == []
     told(cluster, (60.0, 1, MASTER, Reason.PEER_BOWED_OUT), (60.2, 0, BACKUP, Reason.STEPPED_DOWN))
     assert unasked(cluster, ASKED + since) != []
+
+
+def test_before_it_left_a_fit_equal_was_asked_and_told_to_go_and_afterwards_nobody_is(cluster: Cluster) -> None:
+    """Lots decide which of two fit equals answers; to one of a higher source the master says that it stays (112301)."""
+    cluster.demote(1, "ntp", 0)
+    cluster.demote(2, "ntp", 0)
+    cluster.run(5.0)
+    cluster.nodes[0].state = BACKUP
+    told(cluster, (0.05, 1, MASTER, Reason.PEER_BOWED_OUT), (0.051, 1, BACKUP, Reason.EQUAL_PEER))
+    told(cluster, (60.05, 2, MASTER, Reason.PEER_BOWED_OUT), (60.0502, 0, BACKUP, Reason.STEPPED_DOWN))
+    assert unasked(cluster, ASKED) == []
+    told(cluster, (61.0, 1, BACKUP, Reason.EQUAL_PEER))
+    assert unasked(cluster, ASKED) == [cluster.journal[-1]]
