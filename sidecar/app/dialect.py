@@ -13,12 +13,12 @@ from ipaddress import ip_address
 from typing import Final
 
 from sidecar.carp.config import Dialect
+from sidecar.carp.packet import COUNTER_AT, DIGEST_AT
 from sidecar.carp.receive import Datagram
 
 _log: Final = logging.getLogger("sidecar.carp")
 DEMOTE: Final = 4
 """The byte of an advertisement."""
-_COUNTER: Final = slice(8, 16)
 _ENOUGH: Final = 4
 """Different counters in a row, of however many sources: two OpenBSDs that follow each other are two."""
 _PAUSE: Final = 3600.0
@@ -42,7 +42,7 @@ class DialectWatch:
             if datagram.payload[DEMOTE]:
                 self._tell(_DEMOTED, datagram)
         elif datagram.source not in self._ours:
-            self._counters.append(datagram.payload[_COUNTER])
+            self._counters.append(datagram.payload[COUNTER_AT:DIGEST_AT])
             if len(set(self._counters)) == _ENOUGH:
                 self._tell(_COUNTS, datagram)
 

@@ -14,8 +14,8 @@ class Standing:
         self._path = control.with_name(f"{control.name}.maintenance")
 
     def wanted(self) -> bool:
-        """Of an earlier run of the daemon with this socket."""
-        return self._path.exists()
+        """Of an earlier run of the daemon with this socket. False where nobody may look."""
+        return os.path.exists(self._path)
 
     def keep(self, *, wanted: bool) -> None:
         """Remember, or forget. Raises OSError."""

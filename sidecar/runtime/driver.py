@@ -68,6 +68,8 @@ class Driver:
         self.recorder = Recorder()
         self.drain: Drain = lambda: None
         self.company = Company()
+        self._promised = 0.0
+        """When the company was told to expect the next wake-up; 0 for none."""
         self.on_heard: Callable[[Datagram], None] = lambda _datagram: None
 
     def believe(self, receiver: Receiver) -> None:
@@ -115,11 +117,14 @@ class Driver:
             self._running = False
             deadline = self._election.deadline
             self._timer.arm(deadline)
-        if self._news:
+        if now < self._promised != deadline:
+            self._promised = 0.0
             self.company.miss()
+        if self._news:
             self._tell()
         if now >= self.company.due:  # the last thing of all
-            self.company.visit(deadline if self._state is _MASTER and deadline else math.inf)
+            self._promised = deadline if self._state is _MASTER and deadline else 0.0
+            self.company.visit(self._promised or math.inf)
 
     def _tell(self) -> None:
         """People hear of it when it is done: a slow log must not stand between a decision and the wire."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -102,5 +103,26 @@ def test_a_chore_that_fails_does_not_reach_the_election(factory: LoopFactory, ca
         node.turn()
         assert node.log == ["send", "renew", "chore", "send", "renew"]
         assert caplog.messages == ["the look at a disk failed"]
+
+    run_on(factory, part())
+
+
+@pytest.mark.parametrize("factory", LOOPS)
+def test_a_master_that_comes_later_than_it_said_leaves_its_chores_to_the_clock(factory: LoopFactory) -> None:
+    """A reload made its interval longer: what was left to its next wake-up would have waited for minutes."""
+
+    async def part() -> None:
+        node = Node()
+
+        def again() -> None:
+            node.log.append("chore")
+            node.chore.plan(node.now + 0.5, node.now + 1.1)
+
+        node.chore.work = again
+        node.turn()
+        await until(lambda: "chore" in node.log)
+        assert node.company._timer is None, "its next advertisement is in time"
+        node.driver.post(on.ConfigChanged(replace(CONFIG, advbase=100)))
+        assert node.company._timer is not None
 
     run_on(factory, part())
